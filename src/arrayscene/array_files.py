@@ -1,0 +1,125 @@
+"""Array descriptions as files: JSON or TOML, read with every mistake named, written whole or not at all."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import tomllib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from arrayscene.errors import ArraySceneError, GeometryError
+
+SUFFIXES = (".json", ".toml")
+
+FIELDS: Mapping[str, tuple[type, ...]] = {
+    "positions": (list,),
+    "name": (str,),
+    "names": (list,),
+    "channels": (list,),
+    "hardware_channels": (int,),
+    "zero_direction": (str,),
+    "source": (str,),
+    "sample_rate": (int,),
+    "body_radius": (int, float),
+}
+"""What an array file may say, and of which kind; only `positions` is needed."""
+
+
+def read_fields(path: Path) -> dict[str, Any]:
+    """Read one array file.
+
+    Args:
+        path: a .json or .toml file whose keys are those of `FIELDS`.
+
+    Returns:
+        The keys that the file has, of the kinds in `FIELDS`.
+
+    Raises:
+        GeometryError: the file cannot be read, is malformed (with its line), or has a missing, unknown or wrongly typed key.
+    """
+    suffix = _suffix(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise GeometryError(f"array file {path}: {error.strerror or error}; a readable .json or .toml file was wanted") from error
+    except UnicodeDecodeError as error:
+        raise GeometryError(f"array file {path}: byte {error.start} is not UTF-8; a text file was wanted") from error
+    try:
+        content = json.loads(text) if suffix == ".json" else tomllib.loads(text)
+    except json.JSONDecodeError as error:
+        raise GeometryError(
+            f"array file {path}, line {error.lineno}, column {error.colno}: {error.msg}; mend the JSON there"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        # The parser names the line except at the end, where a bracket or quote opened earlier was never closed.
+        place = str(error).replace("at end of document", f"at the end, line {text.count(chr(10)) + 1}")
+        raise GeometryError(f"array file {path}: {place}; mend the TOML there") from error
+    if not isinstance(content, dict):
+        raise GeometryError(f"array file {path}: a {type(content).__name__} came; an object with the key 'positions' was wanted")
+    check_fields(content, FIELDS, f"array file {path}")
+    return content
+
+
+def check_fields(content: Mapping[str, Any], allowed: Mapping[str, tuple[type, ...]], where: str) -> None:
+    """Refuse missing, unknown and wrongly typed keys.
+
+    Raises:
+        GeometryError: naming the key, what it held and, for an unknown key, the nearest known one.
+    """
+    for key, value in content.items():
+        if key not in allowed:
+            raise GeometryError(f"{where}: unknown key {key!r}; {suggestion(key, allowed)}")
+        if not isinstance(value, allowed[key]) or isinstance(value, bool):
+            kinds = " or ".join(kind.__name__ for kind in allowed[key])
+            raise GeometryError(f"{where}: {key} is {value!r} ({type(value).__name__}); a {kinds} was wanted")
+    if "positions" not in content:
+        raise GeometryError(f"{where}: no key 'positions'; a list of [x, y, z] in metres, one per microphone, was wanted")
+
+
+def suggestion(word: str, known: Collection[str]) -> str:
+    """Say which known word was probably meant, or list them all."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"did you mean {close[0]!r}?" if close else "known are " + ", ".join(known)
+
+
+def write_fields(fields: Mapping[str, Any], path: Path) -> None:
+    """Write one array file whole or not at all; the suffix, .json or .toml, decides the format.
+
+    Raises:
+        GeometryError: another suffix.
+        ArraySceneError: the file cannot be written.
+    """
+    if _suffix(path) == ".json":
+        text = json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
+    else:
+        import tomli_w
+
+        text = tomli_w.dumps(fields)
+    write_whole(path, text.encode("utf-8"))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Make a file appear whole or not at all: a temporary name in the same folder, then a rename.
+
+    Raises:
+        ArraySceneError: the folder is missing or cannot be written to.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ArraySceneError(f"{path} cannot be written: {reason}; choose a folder that exists and is writable") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _suffix(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise GeometryError(f"array file {path}: the suffix {path.suffix!r} came; .json or .toml was wanted")
+    return suffix

@@ -1,0 +1,116 @@
+"""The command `arrayscene` and what happens when it fails."""
+
+from __future__ import annotations
+
+import errno
+import sys
+import traceback
+import warnings
+from typing import Annotated, Any, TextIO
+
+import typer
+from typer.core import TyperGroup
+
+from arrayscene.cli import array, convert, demo, doctor, recover, simulate
+from arrayscene.errors import ArraySceneError
+
+USER_ERROR = 2
+INTERRUPTED = 130
+
+
+class Commands(TyperGroup):
+    """A command group whose failures are one line on stderr; `--debug` adds the traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; turn what a user can cause into a message and an exit code."""
+        debug = bool(ctx.params.get("debug"))
+        try:
+            with warnings.catch_warnings():
+                if not debug:
+                    warnings.simplefilter("ignore")
+                    warnings.simplefilter("default", UserWarning)
+                    warnings.showwarning = _show_warning
+                return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _say("interrupted: nothing was written")
+            raise typer.Exit(INTERRUPTED) from None
+        except (ArraySceneError, MemoryError, OSError, RuntimeError) as error:
+            message = _explain(error)
+            if message is None:
+                raise
+            if debug:
+                traceback.print_exc()
+            _say(f"error: {message}")
+            raise typer.Exit(USER_ERROR) from error
+
+
+app = typer.Typer(
+    name="arrayscene",
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("recover", short_help="A recording in, a scene out.")(recover.recover)
+app.add_typer(array.app, name="array", short_help="Known arrays, and what an array looks like.")
+app.command("convert", short_help="Another format, rate or choice of channels.")(convert.convert)
+app.command("simulate", short_help="Talkers in a room, with the truth beside.")(simulate.simulate)
+app.command("demo", short_help="See it work without a recording.")(demo.demo)
+app.command("doctor", short_help="Does it work here, and if not, what to do.")(doctor.doctor)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from arrayscene import __version__
+
+        typer.echo(f"arrayscene {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def arrayscene(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Recover the audio scene from a microphone array's recording: who sounds where, how loud, and each one by itself."""
+
+
+def main() -> None:
+    """Entry point of the command `arrayscene`."""
+    app()
+
+
+def _explain(error: BaseException) -> str | None:
+    """One line for an error that a user can cause; None for everything else, which is a bug and keeps its traceback."""
+    if isinstance(error, ArraySceneError):
+        return " ".join(str(error).split())
+    # torch reports a failed allocation on the CPU as a plain RuntimeError.
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "not enough memory" in str(error)):
+        return "the memory does not suffice for so long a recording; take a stretch with --start and --stop, or a lower --rate"
+    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError) and error.errno is not None:
+        if error.errno == errno.ENOSPC:
+            return f"the disk is full{_where(error)}; free some space or choose another folder with --out"
+        return f"{error.strerror}{_where(error)}"
+    return None
+
+
+def _where(error: OSError) -> str:
+    return f": {error.filename}" if error.filename else ""
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    _say("warning: " + " ".join(str(message).split()))
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

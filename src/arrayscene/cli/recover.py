@@ -1,0 +1,112 @@
+"""`arrayscene recover`: a recording in, a scene out."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from arrayscene.cli.progress import progress_bar
+from arrayscene.cli.table import print_table
+from arrayscene.errors import GeometryError, RecordingError
+
+if TYPE_CHECKING:
+    from arrayscene.scene import Scene
+
+
+def recover(
+    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="One multichannel file, or one file a microphone.")],
+    array: Annotated[str | None, typer.Option(metavar="NAME|FILE", help="A preset (`arrayscene array list`) or a file.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write; default: <input>-scene.")] = None,
+    sources: Annotated[int | None, typer.Option(metavar="N", help="How many sources sound; default: counted.")] = None,
+    method: Annotated[str, typer.Option(metavar="NAME", help="Decoder; auto chooses and says why.")] = "auto",
+    channels: Annotated[str | None, typer.Option(metavar="1,2,...", help="File channels to use, counted from 1.")] = None,
+    directions: Annotated[
+        str | None, typer.Option(metavar="AZ[:EL],...", help="Known directions of the sources in degrees, such as 30,-60:10.")
+    ] = None,
+    start: Annotated[float | None, typer.Option(metavar="S", help="Begin here, seconds.")] = None,
+    stop: Annotated[float | None, typer.Option(metavar="S", help="End here, seconds.")] = None,
+    rate: Annotated[int | None, typer.Option(metavar="HZ", help="Resample to this rate first.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier scene in the output folder.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print scene.json on stdout, nothing else.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Leave out report.html and the pictures.")] = False,
+) -> None:
+    """Recover the scene of a recording: where each source is, how loud, and its own sound."""
+    target = out if out is not None else Path(f"{inputs[0].stem}-scene")
+    if array is None:
+        raise GeometryError("no array came; say which with --array NAME or --array FILE; `arrayscene array list` shows the names")
+    wanted_channels = _numbers(channels, "--channels") if channels is not None else None
+    wanted_directions = _directions(directions) if directions is not None else None
+
+    from arrayscene.report import check_target, write_scene
+
+    check_target(target, overwrite)
+
+    from arrayscene.array import MicrophoneArray
+    from arrayscene.recording import Recording
+    from arrayscene.recovery import recover as recover_scene
+
+    microphones = MicrophoneArray.resolve(array)
+    paths: Path | list[Path] = inputs[0] if len(inputs) == 1 else inputs
+    recording = Recording.read(paths, array=microphones, channels=wanted_channels, sample_rate=rate, start=start, stop=stop)
+    with progress_bar(quiet) as progress:
+        scene = recover_scene(recording, n_sources=sources, directions=wanted_directions, method=method, progress=progress)
+    write_scene(scene, target, overwrite=overwrite, report=not no_report)
+
+    if as_json:
+        sys.stdout.write((target / "scene.json").read_text(encoding="utf-8"))
+        return
+    if quiet:
+        return
+    for warning in scene.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    _print_scene(scene)
+    print(f"wrote {target / 'scene.json'}" if no_report else f"open {target / 'report.html'}")
+
+
+def _print_scene(scene: Scene) -> None:
+    from arrayscene.report.scene_json import source_file
+    from arrayscene.report.sentences import active_seconds, direction
+
+    rows = [
+        (
+            str(number),
+            direction(source),
+            f"{source.level_db:.1f} dBFS",
+            f"{100 * active_seconds(source) / scene.duration:.0f} %",
+            f"{source.confidence:.2f}",
+            source_file(number),
+        )
+        for number, source in enumerate(scene.sources, start=1)
+    ]
+    if rows:
+        print_table(("source", "direction", "level", "active", "confidence", "file"), rows)
+    else:
+        print("no source was found")
+    print(f"method {scene.method}: {scene.why}")
+
+
+def _numbers(text: str, option: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise RecordingError(f"{option} {text!r} came; give whole numbers separated by commas, such as 1,2,3,4") from None
+
+
+def _directions(text: str) -> list[tuple[float, float]]:
+    """(azimuth, elevation) in radians for each AZ[:EL]."""
+    found = []
+    for part in text.split(","):
+        azimuth, _, elevation = part.partition(":")
+        try:
+            degrees = float(azimuth), float(elevation or 0)
+        except ValueError:
+            raise GeometryError(f"--directions {text!r} came; give azimuth[:elevation] in degrees, such as 30,-60:10") from None
+        if not -360 <= degrees[0] <= 360 or not -90 <= degrees[1] <= 90:
+            raise GeometryError(f"--directions {part!r} came; azimuth lies in -360 to 360 and elevation in -90 to 90 degrees")
+        found.append((math.remainder(math.radians(degrees[0]), math.tau), math.radians(degrees[1])))
+    return found

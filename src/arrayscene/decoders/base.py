@@ -1,0 +1,97 @@
+"""What every decoder D shares: frames in, an Estimate out, with the state in the open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from arrayscene.errors import RecordingError, ShapeError
+from arrayscene.response import Response
+
+
+class Estimate(NamedTuple):
+    """What a decoder recovered.
+
+    Attributes:
+        x: (..., source, freq, frame) sources as heard at the reference microphone.
+        response: the A that explains the recording, y ~ A x; None where the decoder knows none.
+        stats: figures by name, e.g. "noise_gain" (..., freq, source).
+    """
+
+    x: Tensor
+    response: Response | None
+    stats: Mapping[str, Tensor]
+
+
+class Decoder(nn.Module):
+    """The decoder D: from what the microphones heard to what each source sounded like (abstract).
+
+    x = D y
+
+    `init` sees the frames that D may learn from and returns a state; `step` decodes frames with it. `forward` is both. A decoder
+    with `block` set also learns in `step`, from that many frames at a time.
+    """
+
+    block: int | None = None
+    """Frames an update; None: the whole recording."""
+
+    lookahead: int = 0
+    """Frames of the future that `step` waits for."""
+
+    def init(self, y: Tensor, response: Response | None = None, *, generator: torch.Generator | None = None) -> Any:
+        """State before the first frame, learnt from `y` (..., mic, freq, frame) where `block` is None."""
+        raise NotImplementedError
+
+    def step(self, y: Tensor, state: Any) -> tuple[Estimate, Any]:
+        """Decode the next frames (..., mic, freq, frame)."""
+        raise NotImplementedError
+
+    def forward(self, y: Tensor, response: Response | None = None, *, generator: torch.Generator | None = None) -> Estimate:
+        """Decode a whole recording.
+
+        Args:
+            y: (..., mic, freq, frame) complex.
+            response: what is known of A; blind decoders do without.
+            generator: the only source of randomness, for decoders that draw.
+
+        Raises:
+            ShapeError: for frames of other shape or type than the decoder and the response need.
+            RecordingError: for NaN or infinite values.
+        """
+        check_frames(y, response, type(self).__name__)
+        state = self.init(y, response, generator=generator)
+        if self.block is None:
+            return self.step(y, state)[0]
+        parts = []
+        for start in range(0, y.shape[-1], self.block):
+            part, state = self.step(y[..., start : start + self.block], state)
+            parts.append(part)
+        return parts[-1]._replace(x=torch.cat([part.x for part in parts], dim=-1))
+
+
+def check_frames(y: Tensor, response: Response | None, who: str) -> None:
+    """Refuse frames that no decoder can use: wrong type, axes, NaN, or other microphones and bins than the response has."""
+    if y.ndim < 3 or not y.is_complex():
+        raise ShapeError(
+            f"{who}: {y.dtype} frames of shape {tuple(y.shape)} came; complex (..., mic, freq, frame) is needed, see STFT"
+        )
+    if 0 in y.shape:
+        raise ShapeError(f"{who}: frames of shape {tuple(y.shape)} came; no axis may be empty")
+    if y.shape[-3] > y.shape[-2] * y.shape[-1]:
+        raise ShapeError(
+            f"{who}: frames of shape {tuple(y.shape)} have more microphones than bins; the order is (..., mic, freq, frame)"
+        )
+    if not bool(torch.isfinite(torch.view_as_real(y.resolve_conj())).all()):
+        raise RecordingError(
+            f"{who}: NaN or infinite values came; leave those channels or stretches out (arrayscene.health.check names them)"
+        )
+    if response is not None:
+        n_freqs, n_mics = response.matrix().shape[-3:-1]
+        if (n_mics, n_freqs) != tuple(y.shape[-3:-1]):
+            raise ShapeError(
+                f"{who}: frames of {y.shape[-3]} microphones and {y.shape[-2]} frequencies came with a response for"
+                f" {n_mics} and {n_freqs}; make both for the same array and STFT"
+            )

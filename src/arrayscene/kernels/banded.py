@@ -1,0 +1,78 @@
+"""Source variances seen through three bandwidths: the weights of a source model between AuxIVA's and a free spectrogram."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numba import njit
+from numpy.typing import NDArray
+from torch import Tensor
+
+from arrayscene.kernels.dispatch import FASTMATH, compiled
+
+FLOOR = 1e-3
+"""Least variance, relative to its mean over frames."""
+
+
+def banded_weights(outputs: Tensor, edges: Tensor) -> Tensor:
+    """Inverse of a variance that is the geometric mean of the power in several bands around each bin.
+
+    w(f, t) = prod_b (P_b(f, t) / <P_b(f, t)>)^(-1/B), P_b the mean of |y|^2 over the bins edges[b, f, 0] ... edges[b, f, 1] - 1 and <.> the
+    mean over frames. The whole band keeps the frequencies of a source together; narrow ones follow its spectrum.
+
+    Args:
+        outputs: (..., freq, source, frame) complex.
+        edges: (band, freq, 2) integer bins, first and one past the last.
+
+    Returns: (..., freq, source, frame) real.
+
+    Cost: O(band freq source frame). Differentiable through the torch statement.
+    """
+    if not compiled(outputs):
+        return banded_weights_torch(outputs, edges)
+    power = outputs.abs().square()
+    flat = power.reshape(-1, *power.shape[-3:]).contiguous().numpy()
+    weights = np.empty_like(flat)
+    for item in range(len(flat)):
+        _banded(flat[item], edges.numpy(), weights[item])
+    return torch.from_numpy(weights).reshape(power.shape)
+
+
+def banded_weights_torch(outputs: Tensor, edges: Tensor) -> Tensor:
+    """The same in plain torch: the readable statement that the kernel is held to."""
+    power = outputs.abs().square()
+    total = torch.nn.functional.pad(power.double().cumsum(-3), (0, 0, 0, 0, 1, 0))
+    tiny = torch.finfo(power.dtype).tiny * 1e6
+    logarithm = torch.zeros_like(total[..., 1:, :, :])
+    for first, last in (pair.unbind(-1) for pair in edges):
+        band = (total[..., last, :, :] - total[..., first, :, :]) / (last - first)[:, None, None]
+        logarithm = logarithm + (band / band.mean(-1, keepdim=True).clamp_min(tiny)).clamp_min(FLOOR).log()
+    return torch.exp(-logarithm / len(edges)).to(power.dtype)
+
+
+@njit(cache=True, fastmath=FASTMATH)
+def _banded(power: NDArray[Any], edges: NDArray[Any], weights: NDArray[Any]) -> None:
+    n_freqs, n_sources, n_frames = power.shape
+    n_bands = len(edges)
+    tiny = np.finfo(power.dtype).tiny * 1e6
+    exponent = power.dtype.type(-1.0 / n_bands)
+    total = np.zeros((n_freqs + 1, n_frames))
+    product = np.empty(n_frames, power.dtype)
+    for k in range(n_sources):
+        for f in range(n_freqs):
+            for t in range(n_frames):
+                total[f + 1, t] = total[f, t] + power[f, k, t]
+        for f in range(n_freqs):
+            product[:] = 1
+            for b in range(n_bands):
+                first, last = total[edges[b, f, 0]], total[edges[b, f, 1]]
+                mean = 0.0
+                for t in range(n_frames):
+                    mean += last[t] - first[t]
+                scale = n_frames / max(mean, tiny)
+                for t in range(n_frames):
+                    product[t] *= max((last[t] - first[t]) * scale, FLOOR)
+            for t in range(n_frames):
+                weights[f, k, t] = product[t] ** exponent

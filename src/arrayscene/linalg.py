@@ -1,0 +1,42 @@
+"""Small Hermitian tools on (..., mic, mic) matrices; batched and differentiable."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def covariance(y: Tensor) -> Tensor:
+    """Spatial covariance (..., freq, mic, mic) of frames (..., mic, freq, frame): R = (1 / T) sum_t y y^H."""
+    y = y.movedim(-3, -2)
+    return y @ y.mH / y.shape[-1]
+
+
+def load_diagonal(matrix: Tensor, relative: float) -> Tensor:
+    """Add `relative` times the mean of the diagonal (and a floor against all-zero matrices) to the diagonal."""
+    diagonal = matrix.diagonal(dim1=-2, dim2=-1).real
+    load = relative * diagonal.mean(-1) + torch.finfo(diagonal.dtype).tiny * 1e6
+    return matrix + load[..., None, None] * torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
+
+
+def fit_response(y: Tensor, x: Tensor, loading: float = 1e-3) -> Tensor:
+    """The A of y = A x that leaves the least residual.
+
+    A = R_yx (R_xx + loading I)^-1, with the sources brought to unit power at each frequency first, so that `loading` is relative.
+
+    Args:
+        y: (..., mic, freq, frame) recording.
+        x: (..., source, freq, frame) sources.
+        loading: relative diagonal loading; keeps A finite where sources are silent or alike.
+
+    Returns: (..., freq, mic, source), complex128.
+    """
+    y, x = y.movedim(-3, -2).to(torch.complex128), x.movedim(-3, -2).to(torch.complex128)
+    n_frames = x.shape[-1]
+    power = x.abs().square().mean(-1, keepdim=True)
+    scale = power.sqrt() + 1e-6 * power.amax(dim=(-3, -2, -1), keepdim=True).sqrt() + torch.finfo(torch.float64).tiny ** 0.5
+    x = x / scale
+    R_xx = x @ x.mH / n_frames + loading * torch.eye(x.shape[-2], dtype=x.dtype, device=x.device)
+    R_yx = y @ x.mH / n_frames
+    A: Tensor = torch.linalg.solve(R_xx, R_yx, left=False) / scale.mT
+    return A

@@ -1,0 +1,177 @@
+"""First pass over a recording: a sound map over direction and time, and the directions of the sources in every block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from arrayscene.localize import OMP, SRPPHAT, Directions, Grid, find_directions, localization_stft
+from arrayscene.localize.grid import embed
+from arrayscene.recording import Recording
+from arrayscene.scene import SoundMap
+
+BLOCK_SECONDS = 30.0
+"""Longest stretch decoded at once: bounds memory, and is long enough to learn the statistics of a room."""
+
+OVERLAP_SECONDS = 1.0
+"""Neighbouring blocks are cross-faded over this."""
+
+MAX_COLUMNS = 1500
+"""Columns of the sound map, at most; a screen shows no more."""
+
+SAME_SOURCE = 2 * np.sin(np.deg2rad(15.0) / 2)
+"""Peaks of different blocks that lie closer are one source."""
+
+SEEN_IN = 2
+"""Blocks in which a source must be found, where there are at least ten: a chance peak does not come back."""
+
+
+MANY_MICS = 16
+"""Microphones from which on matching pursuit is tried as well."""
+
+WELL_EXPLAINED = 0.2
+"""Pursuit is believed where its directions leave less than this of the recording: little reverberation, many microphones."""
+
+
+class Heard(NamedTuple):
+    """What the first pass found.
+
+    Attributes:
+        azimuth, elevation: (source,) radians.
+        support: (source,) 0 to 1, share of the votes relative to the strongest source.
+        active: for every block, the sources that sound in it.
+        sound_map: power over direction and time.
+        n_dropped: directions found in one block of many, and left out.
+    """
+
+    azimuth: NDArray[np.float64]
+    elevation: NDArray[np.float64]
+    support: NDArray[np.float64]
+    active: list[list[int]]
+    sound_map: SoundMap
+    n_dropped: int
+
+
+def blocks(recording: Recording, dc: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """(first sample, samples (mic, sample) without their mean) of overlapping blocks of equal length."""
+    n = block_count(recording)
+    if n == 1:
+        yield 0, recording.samples - dc[:, None].astype(np.float32)
+        return
+    # Whole samples, rounded up: rounded down, a few samples would be left over for one more block.
+    overlap = round(OVERLAP_SECONDS * recording.sample_rate)
+    hop = -(-(recording.n_samples - overlap) // n)
+    for start, block in recording.blocks((hop + overlap) / recording.sample_rate, OVERLAP_SECONDS):
+        yield start, block.samples - dc[:, None].astype(np.float32)
+
+
+def block_count(recording: Recording) -> int:
+    """How many blocks a recording is worked on in; up to 4/3 of `BLOCK_SECONDS` stays whole."""
+    if recording.duration <= BLOCK_SECONDS * 4 / 3:
+        return 1
+    return int(np.ceil((recording.duration - OVERLAP_SECONDS) / (BLOCK_SECONDS - OVERLAP_SECONDS)))
+
+
+def listen(
+    recording: Recording,
+    dc: NDArray[Any],
+    n_sources: int | None,
+    given: Sequence[tuple[float, float]] | None,
+    report: Callable[[str, float], None],
+) -> Heard:
+    """Survey every block; find, count and join the directions.
+
+    Args:
+        recording: working channels, with their array.
+        dc: (mic,) offsets to subtract.
+        n_sources: count, if known.
+        given: (azimuth, elevation) in radians of the sources, if known; then nothing is localised.
+        report: progress.
+
+    Cost: see `SRPPHAT`; memory for one block.
+    """
+    assert recording.array is not None
+    stft = localization_stft(recording.sample_rate)
+    srp = SRPPHAT(recording.array, stft.frequencies(recording.sample_rate))
+    pursuit = OMP(recording.array, stft.frequencies(recording.sample_rate)) if recording.n_mics >= MANY_MICS and given is None else None
+    n_blocks = block_count(recording)
+    columns = _Columns(recording, len(srp.grid.azimuth))
+    votes, pursued = [], []
+    for number, (start, samples) in enumerate(blocks(recording, dc)):
+        report("localise", number / n_blocks)
+        y = stft(torch.from_numpy(samples))
+        survey = srp.survey(y)
+        votes.append(survey.votes)
+        if pursuit is not None:
+            found = pursuit(y, n_sources)
+            pursued.append(found if pursuit.unexplained(y, found) < WELL_EXPLAINED else None)
+        columns.add(start, samples.shape[-1], survey.power)
+    report("localise", 1.0)
+    sound_map = columns.sound_map(srp.grid)
+    if given is not None:
+        azimuth, elevation = np.array(given).T
+        every = [list(range(len(given)))] * len(votes)
+        return Heard(azimuth, elevation, np.ones(len(given)), every, sound_map, 0)
+    if n_blocks == 1 and pursued and pursued[0] is not None:
+        return _join(pursued, srp.grid, sound_map)
+    if n_sources is not None:
+        found = find_directions(np.sum(votes, axis=0), srp.grid, n_sources)
+        return Heard(*found, [list(range(len(found.azimuth)))] * len(votes), sound_map, 0)
+    per_block = [find_directions(vote, srp.grid) for vote in votes]
+    return _join([better or found for better, found in zip(pursued or [None] * len(votes), per_block, strict=True)], srp.grid, sound_map)
+
+
+def _join(per_block: list[Directions], grid: Grid, sound_map: SoundMap) -> Heard:
+    """One list of sources from the directions of every block."""
+    places: list[list[tuple[float, float, float]]] = []
+    active: list[list[int]] = []
+    for found in per_block:
+        ids = []
+        for azimuth, elevation, support in zip(*found, strict=True):
+            distance = [float(np.linalg.norm(embed(grid, azimuth, elevation) - embed(grid, *place[0][:2]))) for place in places]
+            taken = [1e9 if n in ids else d for n, d in enumerate(distance)]
+            nearest = int(np.argmin(taken)) if taken and min(taken) < SAME_SOURCE else len(places)
+            if nearest == len(places):
+                places.append([])
+            places[nearest].append((float(azimuth), float(elevation), float(support)))
+            ids.append(nearest)
+        active.append(ids)
+    least = SEEN_IN if len(per_block) >= 10 else 1
+    kept = [n for n, place in enumerate(places) if len(place) >= least]
+    number = {n: i for i, n in enumerate(kept)}
+    mean = [_mean_direction(places[n]) for n in kept]
+    azimuth, elevation, support = np.array(mean).reshape(-1, 3).T
+    active = [sorted(number[n] for n in ids if n in number) for ids in active]
+    return Heard(azimuth, elevation, support, active, sound_map, len(places) - len(kept))
+
+
+def _mean_direction(place: list[tuple[float, float, float]]) -> tuple[float, float, float]:
+    azimuth, elevation, support = np.array(place).T
+    direction = np.angle(support @ np.exp(1j * azimuth))
+    return float(direction), float(support @ elevation / support.sum()), float(support.mean())
+
+
+class _Columns:
+    """Collects the steered power of all blocks into at most `MAX_COLUMNS` columns."""
+
+    def __init__(self, recording: Recording, n_directions: int) -> None:
+        self.duration, self.sample_rate = recording.duration, recording.sample_rate
+        self.n = int(np.clip(recording.duration / 0.05, 1, MAX_COLUMNS))
+        self.total = np.zeros((n_directions, self.n), np.float32)
+        self.count = np.zeros(self.n)
+
+    def add(self, start: int, n_samples: int, power: NDArray[Any]) -> None:
+        seconds = start / self.sample_rate + (np.arange(power.shape[1]) + 0.5) / power.shape[1] * n_samples / self.sample_rate
+        column = np.minimum((seconds / self.duration * self.n).astype(int), self.n - 1)
+        first = np.flatnonzero(np.r_[True, np.diff(column) > 0])
+        self.total[:, column[first]] += np.add.reduceat(power, first, axis=1)
+        self.count += np.bincount(column, minlength=self.n)
+
+    def sound_map(self, grid: Grid) -> SoundMap:
+        times = (np.arange(self.n) + 0.5) / self.n * self.duration
+        power = np.clip(self.total / np.maximum(self.count, 1), 0, 1)
+        return SoundMap(grid.azimuth, grid.elevation, times, power)

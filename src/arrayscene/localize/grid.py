@@ -1,0 +1,117 @@
+"""Directions to look in: only those that the array can tell apart."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arrayscene.array import MicrophoneArray
+from arrayscene.errors import GeometryError
+
+FloatArray = NDArray[np.floating[Any]]
+
+AZIMUTH_STEP = np.deg2rad(2.0)
+ELEVATIONS = np.deg2rad([0.0, 15.0, 30.0, 45.0, 60.0])
+SPHERE_POINTS = 2600
+"""Near-uniform points on the whole sphere: about 4 degrees apart."""
+
+
+class Grid(NamedTuple):
+    """Directions, and where they lie as the array sees them.
+
+    Attributes:
+        azimuth, elevation: (direction,) radians.
+        embedding: (direction, k) coordinates, of modulus up to 1, whose distance says how different two directions are to this
+            array.
+        azimuth_known, elevation_known: whether the data can tell that angle; what they cannot tell is taken as 0.
+    """
+
+    azimuth: FloatArray
+    elevation: FloatArray
+    embedding: FloatArray
+    azimuth_known: bool = True
+    elevation_known: bool = True
+
+
+def direction_grid(array: MicrophoneArray) -> Grid:
+    """The directions that `array` can tell apart.
+
+    A line of microphones gets a half circle in the horizontal plane, in front of it where it has a front (of each cone of
+    directions around the line one is kept); a flat array gets the half sphere on its upper or front side; any other array the
+    whole sphere. A flat array that lies level resolves azimuth well and elevation badly, so there directions differ by azimuth
+    alone.
+
+    Raises: GeometryError for an array of one microphone.
+    """
+    if array.ambiguity == "all":
+        raise GeometryError(f"array {array.name!r} has one microphone; directions need at least two")
+    axes = _principal_axes(array.positions)
+    if array.ambiguity == "cone":
+        return _half_circle(axes[0])
+    if array.ambiguity == "mirror":
+        normal = axes[2]
+        if abs(normal[2]) > 0.9:
+            return _rings()
+        # Of the two sides of an upright array, the one towards the front.
+        side = normal if normal @ [1.0, 1e-3, 1e-6] >= 0 else -normal
+        points = fibonacci_sphere(SPHERE_POINTS)
+        points = points[points @ side >= 0]
+        return Grid(*to_angles(points), embedding=points @ axes[:2].T)
+    points = fibonacci_sphere(SPHERE_POINTS)
+    return Grid(*to_angles(points), embedding=points)
+
+
+def embed(grid: Grid, azimuth: float, elevation: float) -> FloatArray:
+    """(k,) embedding of a direction in radians: that of the grid's nearest direction."""
+    nearest = to_vectors(grid.azimuth, grid.elevation) @ to_vectors(np.asarray(azimuth), np.asarray(elevation))
+    return np.asarray(grid.embedding[int(np.argmax(nearest))])
+
+
+def fibonacci_sphere(n: int) -> FloatArray:
+    """(n, 3) near-uniform unit vectors.
+
+    Reference: R. Swinbank and R. J. Purser, "Fibonacci grids: a novel approach to global modelling", QJRMS 2006.
+    """
+    i = np.arange(n) + 0.5
+    z = 1 - 2 * i / n
+    azimuth = i * np.pi * (3 - np.sqrt(5.0))
+    radius = np.sqrt(1 - z**2)
+    return np.stack([radius * np.cos(azimuth), radius * np.sin(azimuth), z], axis=-1)
+
+
+def to_vectors(azimuth: FloatArray, elevation: FloatArray) -> FloatArray:
+    """(..., 3) unit vectors of directions in radians."""
+    return np.stack([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)], axis=-1)
+
+
+def to_angles(vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Azimuth and elevation in radians of vectors (..., 3) of any length."""
+    return np.arctan2(vectors[..., 1], vectors[..., 0]), np.arctan2(vectors[..., 2], np.hypot(vectors[..., 0], vectors[..., 1]))
+
+
+def _principal_axes(positions: FloatArray) -> FloatArray:
+    """(3, 3) unit vectors, rows by falling extent of the array along them."""
+    return np.asarray(np.linalg.svd(positions - positions.mean(axis=0), full_matrices=True)[2])
+
+
+def _rings() -> Grid:
+    azimuth = np.arange(-np.pi + AZIMUTH_STEP, np.pi + 1e-9, AZIMUTH_STEP)
+    azimuth, elevation = (part.ravel() for part in np.meshgrid(azimuth, ELEVATIONS, indexing="ij"))
+    # In a room the best elevation of a small level array is biased towards the middle of the range: it only takes up mismatch.
+    return Grid(azimuth, elevation, np.stack([np.cos(azimuth), np.sin(azimuth)], axis=-1), elevation_known=False)
+
+
+def _half_circle(axis: FloatArray) -> Grid:
+    if abs(axis[2]) > 0.9:
+        elevation = np.arange(-np.pi / 2, np.pi / 2 + 1e-9, AZIMUTH_STEP / 2)
+        return Grid(np.zeros_like(elevation), elevation, np.sin(elevation)[:, None], azimuth_known=False)
+    broadside = np.arctan2(axis[1], axis[0]) - np.pi / 2
+    # Of the two half circles the one with more of the front, or of the left where the line points to the front.
+    if np.cos(broadside) < -1e-9 or (abs(np.cos(broadside)) <= 1e-9 and np.sin(broadside) < 0):
+        broadside += np.pi
+    azimuth = broadside + np.arange(-np.pi / 2, np.pi / 2 + 1e-9, AZIMUTH_STEP / 2)
+    azimuth = np.arctan2(np.sin(azimuth), np.cos(azimuth))
+    vectors = to_vectors(azimuth, np.zeros_like(azimuth))
+    return Grid(azimuth, np.zeros_like(azimuth), vectors @ axis[:, None], elevation_known=False)

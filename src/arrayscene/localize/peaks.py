@@ -1,0 +1,100 @@
+"""From votes over directions to sources: peaks, count and refinement off the grid."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arrayscene.localize.grid import Grid, to_angles, to_vectors
+
+KERNEL = np.sin(np.deg2rad(7.0))
+"""Width of the smoothing kernel in embedding units: how far the votes for one talker scatter in a room."""
+
+SEPARATION = 2 * np.sin(np.deg2rad(20.0) / 2)
+"""Least distance between two sources when they are counted; 20 degrees."""
+
+CLOSEST = 2 * np.sin(np.deg2rad(10.0) / 2)
+"""Least distance when the user gave the count."""
+
+RELATIVE = 0.12
+"""A peak counts if it reaches this share of the highest; below lie reflections."""
+
+ABOVE_UNIFORM = 1.0
+"""... and this multiple of what votes spread evenly over all directions would give."""
+
+STRONGEST_ABOVE_UNIFORM = 1.6
+"""Where even the highest peak stays below this multiple, the votes are noise and there is no source at all."""
+
+
+class Directions(NamedTuple):
+    """Directions of sources, strongest first.
+
+    Attributes:
+        azimuth, elevation: (source,) radians.
+        support: (source,) share of the votes within the kernel, relative to the strongest source.
+    """
+
+    azimuth: NDArray[np.float64]
+    elevation: NDArray[np.float64]
+    support: NDArray[np.float64]
+
+
+def find_directions(votes: NDArray[Any], grid: Grid, n_sources: int | None = None) -> Directions:
+    """Peaks of the smoothed votes.
+
+    Args:
+        votes: (direction,) on `grid`.
+        grid: directions.
+        n_sources: how many to return; None counts the peaks that stand out.
+    """
+    total = votes.sum()
+    if total <= 0 and n_sources is None:
+        return Directions(np.zeros(0), np.zeros(0), np.zeros(0))
+    distance = np.linalg.norm(grid.embedding[:, None] - grid.embedding[None], axis=-1)
+    kernel = np.exp(-0.5 * (distance / KERNEL) ** 2)
+    # The kernel's mass is less at the edge of a half circle or half sphere: votes there are not fewer for it.
+    smooth = kernel @ votes / kernel.sum(axis=1)
+    uniform = max(total / len(votes), np.finfo(float).tiny)
+    chosen: list[int] = []
+    order = np.argsort(-smooth, kind="stable")
+    highest = smooth[order[0]]
+    apart = SEPARATION if n_sources is None else CLOSEST
+    if n_sources is not None:
+        least = 0.0
+    elif highest >= STRONGEST_ABOVE_UNIFORM * uniform:
+        least = max(RELATIVE * highest, ABOVE_UNIFORM * uniform)
+    else:
+        least = np.inf
+    for index in order:
+        if smooth[index] < least or len(chosen) == n_sources:
+            break
+        is_peak = smooth[index] >= smooth[distance[index] < apart / 2].max()
+        if is_peak and all(distance[index, other] >= apart for other in chosen):
+            chosen.append(int(index))
+    # A count beyond the number of peaks is filled with the best directions that are left.
+    for index in order:
+        if n_sources is None or len(chosen) >= n_sources:
+            break
+        if all(distance[index, other] >= CLOSEST for other in chosen):
+            chosen.append(int(index))
+    azimuth, elevation = _refine(votes, grid, distance, chosen)
+    support = smooth[chosen] / max(highest, np.finfo(float).tiny)
+    return Directions(azimuth, elevation, support)
+
+
+def _refine(
+    votes: NDArray[Any], grid: Grid, distance: NDArray[Any], chosen: list[int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean direction of the votes around each peak; votes nearer to another peak are left out."""
+    if not chosen:
+        return np.zeros(0), np.zeros(0)
+    vectors = to_vectors(grid.azimuth, grid.elevation)
+    nearest = distance[chosen].argmin(axis=0)
+    azimuth, elevation = np.empty(len(chosen)), np.empty(len(chosen))
+    for n, index in enumerate(chosen):
+        weight = votes * np.exp(-0.5 * (distance[index] / KERNEL) ** 2) * (nearest == n)
+        mean = weight @ vectors if weight.sum() > 0 else vectors[index]
+        azimuth[n], elevation[n] = to_angles(mean)
+    return azimuth, elevation if grid.elevation_known else np.zeros_like(elevation)

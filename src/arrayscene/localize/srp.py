@@ -1,0 +1,150 @@
+"""SRP-PHAT: the steered power of phase-transformed cross-spectra, by band and frame, and the votes of its maxima."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from arrayscene.array import MicrophoneArray
+from arrayscene.constants import SPEED_OF_SOUND
+from arrayscene.errors import ShapeError
+from arrayscene.localize.grid import Grid, direction_grid
+from arrayscene.localize.peaks import Directions, find_directions
+from arrayscene.response import far_field
+from arrayscene.stft import STFT
+
+BAND_RATIO = 1.25
+LOWEST_HZ, HIGHEST_HZ = 200.0, 6000.0
+SMOOTHING = 4
+"""Frames over which cross-spectra are averaged; with the window of `localization_stft` about 56 ms."""
+
+MAX_MICS = 8
+"""Microphones used, spread as widely as possible: more pairs cost time and tell little."""
+
+QUIET = 0.02
+"""Share of a band's mean power below which a frame does not vote."""
+
+
+class Survey(NamedTuple):
+    """What SRP-PHAT saw.
+
+    Attributes:
+        votes: (direction,) weight of the frames and bands whose maximum lies in each direction of the grid.
+        power: (direction, time) normalised steered power, -1 to 1, averaged over bands.
+    """
+
+    votes: NDArray[np.float64]
+    power: NDArray[np.float32]
+
+
+def localization_stft(sample_rate: int) -> STFT:
+    """The transform that `SRPPHAT` is tuned for: 32 ms windows, quarter hops, short enough for one talker to dominate a bin."""
+    hop = max(round(0.008 * sample_rate), 8)
+    return STFT(4 * hop, hop)
+
+
+class SRPPHAT(nn.Module):
+    """Steered response power with phase transform, in bands a third of an octave wide.
+
+    P(u, b, t) = sum_pq sum_f in b W(f, t) Re{ C_pq(f, t) / |C_pq(f, t)| e^{-j arg(A_p A_q*)(f, u)} } / (pairs sum_f W)
+
+    A is the array's far-field response (around its rigid body if it has one), C the coherence over a few frames and W its mean
+    square over the pairs, so that bins in which one wavefront dominates count most. In every band and frame the strongest
+    direction gets a vote; talkers are the peaks of the votes. Votes of narrow bands keep weak talkers apart from strong ones,
+    which an average of the power does not.
+
+    Args:
+        array: microphones.
+        frequencies: (freq,) hertz of the frames.
+        grid: directions to scan; those that the array can tell apart by default.
+        speed_of_sound: m/s.
+
+    Cost: O(frame freq pair direction), as real matrix products.
+
+    References: J. H. DiBiase, "A high-accuracy, low-latency technique for talker localization in reverberant environments using
+    microphone arrays", 2000 (SRP-PHAT); S. Mohan et al., "Localization of multiple acoustic sources with small arrays using a
+    coherence test", JASA 2008 (coherence).
+    """
+
+    def __init__(
+        self, array: MicrophoneArray, frequencies: Tensor, *, grid: Grid | None = None, speed_of_sound: float = SPEED_OF_SOUND
+    ) -> None:
+        super().__init__()
+        self.array, self.grid = array, direction_grid(array) if grid is None else grid
+        self.mics = array.spread(MAX_MICS)
+        self.pairs = torch.tensor(list(combinations(range(len(self.mics)), 2)))
+        first, second = self.pairs.T
+        toward = far_field(
+            array.select(self.mics),
+            torch.tensor(self.grid.azimuth),
+            torch.tensor(self.grid.elevation),
+            frequencies=frequencies,
+            speed_of_sound=speed_of_sound,
+        )
+        # Above twice the aliasing limit a band has more grating lobes than it has use.
+        highest = min(max(2 * array.aliasing_hz(speed_of_sound), 2000.0), HIGHEST_HZ, 0.95 * float(frequencies[-1]))
+        self.bands: list[tuple[slice, Tensor]] = []
+        low = LOWEST_HZ
+        while low < highest:
+            # At least 400 Hz wide, so that a band holds enough bins to tell a maximum from chance.
+            inside = (frequencies >= low) & (frequencies < min(max(low * BAND_RATIO, low + 400.0), highest))
+            low = max(low * BAND_RATIO**0.5, low + 200.0)
+            if int(inside.sum()) < 3:
+                continue
+            bins = inside.nonzero()[:, 0]
+            A = toward.matrix(frequencies[bins]).to(torch.complex64)
+            cross = A[:, first] * A[:, second].conj()
+            cross = (cross / cross.abs().clamp_min(1e-20)).permute(2, 1, 0)
+            steering = torch.cat([cross.real, cross.imag], dim=1).flatten(1).contiguous()
+            self.bands.append((slice(int(bins[0]), int(bins[-1]) + 1), steering))
+        if not self.bands:
+            raise ShapeError(f"SRPPHAT: frequencies up to {float(frequencies[-1]):.0f} Hz leave no band above {LOWEST_HZ:.0f} Hz")
+
+    def forward(self, y: Tensor, n_sources: int | None = None) -> Directions:
+        """Directions of the sources in frames (mic, freq, frame), strongest first; counted unless `n_sources` is given."""
+        return find_directions(self.survey(y).votes, self.grid, n_sources)
+
+    def survey(self, y: Tensor) -> Survey:
+        """Votes and power of frames (mic, freq, frame); votes of several blocks of a recording may be added.
+
+        Raises: ShapeError for frames of another number of microphones.
+        """
+        if y.ndim != 3 or y.shape[0] != self.array.n_mics:
+            raise ShapeError(f"SRPPHAT: frames of shape {tuple(y.shape)} came; ({self.array.n_mics}, freq, frame) is needed")
+        y = y.to(torch.complex64)
+        n_directions = len(self.grid.azimuth)
+        votes = torch.zeros(n_directions, dtype=torch.float64)
+        n_times = max((y.shape[-1] - SMOOTHING) // (SMOOTHING // 2) + 1, 1)
+        power = torch.zeros(n_times, n_directions)
+        first, second = self.pairs.T
+        for band, steering in self.bands:
+            part = y[self.mics, band]
+            own = _smooth(part.abs().square())
+            cross = _smooth(part[first] * part[second].conj())
+            coherence = cross / (own[first] * own[second]).sqrt().clamp_min(1e-20)
+            size = coherence.abs()
+            level = own.mean(0)
+            audible = level > 0.05 * level.mean(0, keepdim=True)
+            weight = size.mean(0).square() * audible
+            phase = coherence / size.clamp_min(1e-9) * weight
+            phase = torch.cat([phase.real, phase.imag]).movedim(-1, 0).flatten(1)
+            steered = phase @ steering.T / (len(self.pairs) * weight.sum(0).clamp_min(1e-9))[:, None]
+            power += steered
+            best, where = steered.max(-1)
+            loud = level.mean(0)
+            share = weight.sum(0) / weight.shape[0]
+            vote = best.clamp_min(0).square() * share * (loud > QUIET * loud.mean())
+            votes.index_add_(0, where, vote.double())
+        return Survey(votes.numpy(), (power / len(self.bands)).T.contiguous().numpy())
+
+
+def _smooth(frames: Tensor) -> Tensor:
+    """Averages over `SMOOTHING` frames at half that hop; fewer frames are averaged as they are."""
+    if frames.shape[-1] < SMOOTHING:
+        return frames.mean(-1, keepdim=True)
+    return frames.unfold(-1, SMOOTHING, SMOOTHING // 2).mean(-1)

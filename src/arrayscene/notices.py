@@ -1,0 +1,67 @@
+"""What a scene tells its reader in words: what was assumed, and what to be careful about."""
+
+from __future__ import annotations
+
+from arrayscene.choice import SHORTEST_TO_LEARN, Choice
+from arrayscene.constants import SPEED_OF_SOUND
+from arrayscene.health import Health
+from arrayscene.listening import Heard, block_count
+from arrayscene.localize import direction_grid
+from arrayscene.recording import Recording
+from arrayscene.unmixing import Unmixed
+
+POOR_RESIDUAL_DB = -1.5
+"""Above this, the sources explain less than a third of the recording."""
+
+
+def assumptions(recording: Recording, choice: Choice, given: bool) -> list[str]:
+    """Sentences on what was taken for granted."""
+    array = recording.array
+    assert array is not None
+    grid = direction_grid(array)
+    stretch = "the whole recording" if block_count(recording) == 1 else "about half a minute"
+    found = [
+        f"The microphones are those of {array.name}: {array.zero_direction}.",
+        f"File channels {', '.join(map(str, recording.channels))} are the microphones in this order;"
+        f" sources are as heard by channel {recording.channels[0]}.",
+        f"Sources are far compared with the array's {100 * array.aperture:.1f} cm, so distances stay unknown; sound travels at"
+        f" {SPEED_OF_SOUND:.1f} m/s.",
+        f"Sources stay where they are for {stretch}.",
+    ]
+    if given:
+        found.append("The directions are the user's; nothing was localised or counted.")
+    elif not grid.elevation_known:
+        found.append("Elevation is taken as 0: this array cannot tell it.")
+    if array.body_radius is not None:
+        found.append(f"The microphones sit around a rigid sphere of radius {100 * array.body_radius:.1f} cm.")
+    if choice.max_mics is not None and recording.n_mics > choice.max_mics:
+        found.append(f"{choice.max_mics} of the {recording.n_mics} microphones, spread as widely as possible, were decoded.")
+    return found
+
+
+def warnings_about(recording: Recording, health: Health, heard: Heard, unmixed: Unmixed, n_sources: int | None) -> list[str]:
+    """Sentences on what may be wrong, and what to do."""
+    found = [*recording.notes, *(finding.message for finding in health.findings if finding.severity != "note")]
+    array = recording.array
+    assert array is not None
+    if recording.duration < SHORTEST_TO_LEARN:
+        found.append(f"{recording.duration:.2f} s is very short: directions and separation are rough; record some seconds.")
+    if not len(heard.azimuth):
+        found.append(
+            "No direction stands out of the noise; say how many sources there are, or check the array and the channel order."
+        )
+    if heard.n_dropped:
+        found.append(f"{heard.n_dropped} directions were heard in one half minute only and left out.")
+    if n_sources is not None and n_sources > unmixed.n_used:
+        found.append(f"{n_sources} sources for {unmixed.n_used} microphones: they can be told apart in part only.")
+    if array.ambiguity == "cone" and len(heard.azimuth):
+        found.append(
+            "A line of microphones cannot tell front from back (mirror ambiguity): each source may also lie at its mirrored"
+            " azimuth."
+        )
+    if len(heard.azimuth) and unmixed.residual_db > POOR_RESIDUAL_DB:
+        found.append(
+            f"The sources explain little of the recording (residual {unmixed.residual_db:.1f} dB): more sources, strong noise or"
+            " reverberation, or a wrong array or channel order."
+        )
+    return found

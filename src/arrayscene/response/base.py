@@ -1,0 +1,81 @@
+"""What every response A shares: a matrix per frequency, the capture y = A x and its adjoint."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from arrayscene.errors import ShapeError
+
+
+class Response(nn.Module):
+    """The array's response A: what every microphone hears of every source (abstract).
+
+    y(f, t) = A(f) x(f, t)
+
+    A subclass gives `matrix`; capture and adjoint follow from it.
+
+    Args:
+        frequencies: (freq,) hertz, the bins of the frames that `forward` takes; usually `stft.frequencies(sample_rate)`.
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, frequencies: Tensor) -> None:
+        super().__init__()
+        frequencies = torch.as_tensor(frequencies, dtype=torch.float64)
+        if frequencies.ndim != 1 or not bool(torch.isfinite(frequencies).all()) or bool((frequencies < 0).any()):
+            raise ShapeError(
+                f"Response: frequencies of shape {tuple(frequencies.shape)} came; (freq,) hertz, finite, >= 0 is needed"
+            )
+        self.register_buffer("frequencies", frequencies, persistent=False)
+
+    def matrix(self, frequencies: Tensor | None = None) -> Tensor:
+        """A, complex128 of shape (..., freq, mic, source), at `frequencies` (hertz) or at the response's own."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Capture: y = A x, from sources (..., source, freq, frame) to microphones (..., mic, freq, frame), in the dtype of x."""
+        return _apply(self.matrix().to(x.dtype), x, "Response")
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Back-projection A^H y, from (..., mic, freq, frame) to (..., source, freq, frame), in the dtype of y."""
+        return _apply(self.matrix().to(y.dtype).mH, y, "Response.adjoint")
+
+
+class MatrixResponse(Response):
+    """A response given as numbers: measured, or found by a blind decoder.
+
+    Args:
+        matrix: (..., freq, mic, source) complex.
+        frequencies: (freq,) hertz.
+
+    Raises:
+        ShapeError: where the two disagree on the number of frequencies, or other frequencies than its own are asked for.
+    """
+
+    values: Tensor
+
+    def __init__(self, matrix: Tensor, frequencies: Tensor) -> None:
+        super().__init__(frequencies)
+        if matrix.ndim < 3 or not matrix.is_complex() or matrix.shape[-3] != self.frequencies.numel():
+            raise ShapeError(
+                f"MatrixResponse: a {matrix.dtype} matrix of shape {tuple(matrix.shape)} came for {self.frequencies.numel()}"
+                " frequencies; complex (..., freq, mic, source) is needed"
+            )
+        self.register_buffer("values", matrix, persistent=False)
+
+    def matrix(self, frequencies: Tensor | None = None) -> Tensor:
+        """A as it was given."""
+        if frequencies is not None and not torch.equal(torch.as_tensor(frequencies).to(self.frequencies), self.frequencies):
+            raise ShapeError("MatrixResponse: known at its own frequencies only; make the decoder's transform match them")
+        return self.values.to(torch.complex128)
+
+
+def _apply(matrix: Tensor, x: Tensor, who: str) -> Tensor:
+    if x.ndim < 3 or x.shape[-3] != matrix.shape[-1] or x.shape[-2] != matrix.shape[-3]:
+        raise ShapeError(
+            f"{who}: frames of shape {tuple(x.shape)} came; (..., {matrix.shape[-1]}, {matrix.shape[-3]} frequencies, frame) is"
+            " needed"
+        )
+    return torch.einsum("...fms,...sft->...mft", matrix, x)

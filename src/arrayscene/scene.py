@@ -1,0 +1,115 @@
+"""The scene: who sounds where, how loud, and what each one sounds like by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arrayscene.array import MicrophoneArray
+
+FloatArray = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One recovered source.
+
+    Attributes:
+        azimuth: radians, counter-clockwise from +x, in (-pi, pi]; None where the array cannot know it.
+        elevation: radians up from the horizon; None where the array cannot know it.
+        distance: metres, or None where the recording cannot tell.
+        level_db: RMS level of `signal` while active, dB re full scale (amplitude 1.0), at the reference microphone.
+        active: (segment, 2) start and end in seconds of the stretches in which the source sounds.
+        confidence: 0 to 1; how far the recording supports this source (see docs/architecture.md).
+        signal: (sample,) the source alone as heard at the reference microphone, as long as the input.
+    """
+
+    azimuth: float | None
+    elevation: float | None
+    distance: float | None
+    level_db: float
+    active: FloatArray
+    confidence: float
+    signal: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SoundMap:
+    """Steered response power over direction and time.
+
+    Attributes:
+        azimuth, elevation: (direction,) radians.
+        times: (time,) seconds, centre of each column.
+        power: (direction, time) 0 to 1, the mean phase-transformed coherence towards each direction.
+    """
+
+    azimuth: FloatArray
+    elevation: FloatArray
+    times: FloatArray
+    power: FloatArray
+
+    def overall(self) -> FloatArray:
+        """(direction,) power averaged over time."""
+        return np.asarray(self.power.mean(axis=1))
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How far to trust the result at each frequency.
+
+    Attributes:
+        frequencies: (freq,) hertz.
+        residual_db: (freq,) 10 log10 of |y - A x|^2 over |y|^2, summed over microphones and frames.
+        condition: (freq,) condition number of the A that explains the recording.
+        noise_gain_db: (freq,) worst white-noise gain of the decoder over the sources; above 0 dB it amplifies sensor noise.
+        aliasing_hz: frequency above which some directions look alike to the array.
+    """
+
+    frequencies: FloatArray
+    residual_db: FloatArray
+    condition: FloatArray
+    noise_gain_db: FloatArray
+    aliasing_hz: float
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A recovered scene; `arrayscene.recover` makes it, `arrayscene.report.write_scene` puts it in a folder.
+
+    Attributes:
+        sources: loudest first.
+        mixture: (sample,) what the reference microphone heard.
+        sample_rate: hertz.
+        array: the microphones that were used (bad channels are already left out).
+        reference_channel: file channel (counted from 1) of the reference microphone.
+        sound_map, reliability: what the pictures of the report show.
+        method: name of the decoder that ran; `why`: why it was chosen, one sentence.
+        ambiguity: "none", "mirror" or "cone": directions that this array cannot tell apart.
+        assumptions, warnings: sentences for the user.
+        inputs: names of the input files.
+        timings: seconds spent, by step.
+    """
+
+    sources: Sequence[Source]
+    mixture: NDArray[np.float32]
+    sample_rate: int
+    array: MicrophoneArray
+    reference_channel: int
+    sound_map: SoundMap
+    reliability: Reliability
+    method: str
+    why: str
+    ambiguity: str
+    assumptions: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    inputs: Sequence[str] = ()
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return len(self.mixture) / self.sample_rate

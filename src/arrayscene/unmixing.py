@@ -1,0 +1,141 @@
+"""Second pass over a recording: decode every block, join the signals, and keep account of what is left unexplained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from arrayscene.array import MicrophoneArray
+from arrayscene.choice import Choice
+from arrayscene.decoders.linear import relative_to
+from arrayscene.linalg import load_diagonal
+from arrayscene.listening import Heard, block_count, blocks
+from arrayscene.recording import Recording
+from arrayscene.response import far_field
+from arrayscene.scene import Reliability
+
+
+class Unmixed(NamedTuple):
+    """What the second pass made.
+
+    Attributes:
+        signals: (source, sample) as heard at the reference microphone, the first.
+        mixture: (sample,) what that microphone heard.
+        agreement: (source,) 0 to 1, how far the A that was found resembles the far-field response to the source's direction.
+        reliability: per frequency.
+        residual_db: energy of y - A x over that of y, all frequencies together; nan for silence.
+        n_used: microphones that were decoded.
+    """
+
+    signals: NDArray[np.float32]
+    mixture: NDArray[np.float32]
+    agreement: NDArray[np.float64]
+    reliability: Reliability
+    residual_db: float
+    n_used: int
+
+
+def unmix(recording: Recording, dc: NDArray[Any], heard: Heard, choice: Choice, report: Callable[[str, float], None]) -> Unmixed:
+    """Decode the sources of every block from their directions and join them.
+
+    Args:
+        recording: working channels, with their array.
+        dc: (mic,) offsets to subtract.
+        heard: sources and the blocks in which they sound.
+        choice: decoder and transform.
+        report: progress.
+
+    Cost: the decoder's; memory for one block and for all sources' signals.
+    """
+    assert recording.array is not None
+    rows = recording.array.spread(choice.max_mics or recording.n_mics)
+    array = recording.array.select(rows)
+    account = _Account(choice, recording.sample_rate, array, len(heard.azimuth))
+    signals = np.zeros((len(heard.azimuth), recording.n_samples), np.float32)
+    mixture = np.zeros(recording.n_samples, np.float32)
+    n_blocks, done = block_count(recording), 0
+    for number, (start, samples) in enumerate(blocks(recording, dc)):
+        report("decode", number / n_blocks)
+        stop = start + samples.shape[-1]
+        # What was decoded before fades out over the overlap while this block fades in.
+        fade = np.ones(stop - start, np.float32)
+        fade[: done - start] = (np.arange(done - start) + 0.5) / max(done - start, 1)
+        mixture[done:stop] = samples[0, done - start :]
+        signals[:, start:done] *= 1 - fade[: done - start]
+        ids = heard.active[number]
+        y = choice.stft(torch.from_numpy(np.ascontiguousarray(samples[rows])))
+        if ids and np.any(samples[rows]):
+            frequencies = choice.stft.frequencies(recording.sample_rate)
+            response = far_field(
+                array, torch.tensor(heard.azimuth[ids]), torch.tensor(heard.elevation[ids]), frequencies=frequencies
+            )
+            x, found, _ = choice.decoder(y, response)
+            signals[ids, start:stop] += choice.stft.inverse(x, stop - start).numpy() * fade
+            A = (response if found is None else found).matrix()
+            account.add(y, x, A, response.matrix(), ids)
+        else:
+            account.add_unexplained(y)
+        done = stop
+    report("decode", 1.0)
+    return Unmixed(signals, mixture, account.agreement(), account.reliability(), account.residual_db(), len(rows))
+
+
+class _Account:
+    """Sums, over blocks, of what the reliability and the agreement are made of."""
+
+    def __init__(self, choice: Choice, sample_rate: int, array: MicrophoneArray, n_sources: int) -> None:
+        n = choice.stft.n_freqs
+        self.frequencies = choice.stft.frequencies(sample_rate)
+        self.aliasing_hz = array.aliasing_hz()
+        self.heard, self.left = np.zeros(n), np.zeros(n)
+        self.condition_db, self.gain_db, self.n_blocks = np.zeros(n), np.zeros(n), 0
+        self.match, self.weight = np.zeros(n_sources), np.zeros(n_sources)
+
+    def add(self, y: Tensor, x: Tensor, A: Tensor, steering: Tensor, ids: list[int]) -> None:
+        explained = torch.einsum("fms,sft->mft", A.to(x.dtype), x)
+        self.heard += _power(y)
+        self.left += _power(y - explained)
+        self.condition_db += 20 * np.log10(np.clip(torch.linalg.cond(A).numpy(), 1, 1e6))
+        gain = torch.linalg.inv(load_diagonal(A.mH @ A, 1e-9)).diagonal(dim1=-2, dim2=-1).real.amax(-1)
+        self.gain_db += 10 * np.log10(np.clip(gain.numpy(), 1e-6, 1e9))
+        self.n_blocks += 1
+        # Compared where the array has neither lost all phase nor begun to alias.
+        band = (self.frequencies > 300) & (self.frequencies < min(max(self.aliasing_hz, 1000.0), 6000.0))
+        A, steering = A[band], relative_to(steering[band], 0)
+        power = x[:, band].abs().square().sum(-1).T.double()
+        alike = (A.conj() * steering).sum(-2).abs().square()
+        alike = alike / (A.abs().square().sum(-2) * steering.abs().square().sum(-2)).clamp_min(1e-30)
+        chance = 1 / A.shape[-2]
+        self.match[ids] += (power * ((alike - chance) / (1 - chance)).clamp(0, 1)).sum(0).numpy()
+        self.weight[ids] += power.sum(0).numpy()
+
+    def add_unexplained(self, y: Tensor) -> None:
+        self.heard += _power(y)
+        self.left += _power(y)
+
+    def agreement(self) -> NDArray[np.float64]:
+        return np.clip(self.match / np.maximum(self.weight, 1e-30), 0, 1)
+
+    def residual_db(self) -> float:
+        heard = self.heard.sum()
+        return 10 * float(np.log10(max(self.left.sum() / heard, 1e-12))) if heard > 0 else float("nan")
+
+    def reliability(self) -> Reliability:
+        n = max(self.n_blocks, 1)
+        return Reliability(
+            frequencies=self.frequencies.numpy(),
+            residual_db=10 * np.log10(np.maximum(self.left, 1e-12 * self.heard) + 1e-30) - 10 * np.log10(self.heard + 1e-30),
+            condition=10 ** (self.condition_db / n / 20),
+            noise_gain_db=self.gain_db / n,
+            aliasing_hz=self.aliasing_hz,
+        )
+
+
+def _power(frames: Tensor) -> NDArray[np.float64]:
+    """(freq,) energy over microphones and frames."""
+    return frames.abs().square().sum(dim=(0, 2)).double().numpy()

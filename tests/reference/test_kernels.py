@@ -1,0 +1,91 @@
+"""Compiled kernels against their plain statements, and those against the formula, bin by bin."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from arrayscene.kernels import iss_sweep, iss_sweep_torch, multichannel_wiener, multichannel_wiener_torch, self_test
+
+PRECISION = [(torch.complex64, 1e-4), (torch.complex128, 1e-10)]
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(5)
+
+
+def iss_case(dtype: torch.dtype, *leading: int) -> tuple[Tensor, Tensor]:
+    g = generator()
+    y = torch.randn(*leading, 7, 4, 33, dtype=dtype, generator=g)
+    return y, torch.rand(*leading, 4, 33, dtype=y.real.dtype, generator=g) ** 3 + 0.01
+
+
+def wiener_case(dtype: torch.dtype, *leading: int) -> tuple[Tensor, Tensor, Tensor, Tensor, int]:
+    """Three sources of rank 1 or full rank, variances over 60 dB, four microphones."""
+    g = generator()
+    y = torch.randn(*leading, 6, 21, 4, dtype=dtype, generator=g)
+    variances = 10 ** (-6 * torch.rand(*leading, 6, 21, 3, dtype=y.real.dtype, generator=g))
+    factor = torch.randn(*leading, 6, 3, 4, 4, dtype=dtype, generator=g)
+    factor[..., 0, :, 1:] = 0
+    noise = 1e-4 * (1 + torch.rand(*leading, 6, dtype=y.real.dtype, generator=g))
+    return y, variances, factor @ factor.mH, noise, 2
+
+
+def assert_close(found: Tensor, wanted: Tensor, allowed: float) -> None:
+    assert found.dtype == wanted.dtype
+    assert float((found - wanted).abs().max() / wanted.abs().max()) < allowed
+
+
+@pytest.mark.parametrize("leading", [(), (2,), (2, 3)])
+@pytest.mark.parametrize(("dtype", "allowed"), PRECISION)
+def test_iss_kernel(dtype: torch.dtype, allowed: float, leading: tuple[int, ...]) -> None:
+    outputs, weights = iss_case(dtype, *leading)
+    before = outputs.clone()
+    assert_close(iss_sweep(outputs, weights), iss_sweep_torch(outputs, weights), allowed)
+    assert torch.equal(outputs, before)
+
+
+@pytest.mark.parametrize("leading", [(), (2,), (2, 3)])
+@pytest.mark.parametrize(("dtype", "allowed"), PRECISION)
+def test_wiener_kernel(dtype: torch.dtype, allowed: float, leading: tuple[int, ...]) -> None:
+    case = wiener_case(dtype, *leading)
+    assert_close(multichannel_wiener(*case), multichannel_wiener_torch(*case), allowed)
+
+
+def test_kernels_take_views_and_lazy_conjugates() -> None:
+    outputs, weights = iss_case(torch.complex128)
+    turned = outputs.mT.contiguous().mT.conj()
+    assert_close(iss_sweep(turned, weights), iss_sweep_torch(turned.resolve_conj().contiguous(), weights), 1e-10)
+    y, variances, covariances, noise, reference = wiener_case(torch.complex128)
+    wanted = multichannel_wiener_torch(y.conj().resolve_conj(), variances, covariances.mT.contiguous(), noise, reference)
+    assert_close(multichannel_wiener(y.conj(), variances.mT.contiguous().mT, covariances.conj(), noise, reference), wanted, 1e-10)
+
+
+@pytest.mark.parametrize(("kernel", "case"), [(iss_sweep, iss_case), (multichannel_wiener, wiener_case)])
+def test_gradients_flow_and_can_be_turned_off(kernel: Callable[..., Tensor], case: Callable[..., tuple[Tensor, ...]]) -> None:
+    first, second, *rest = case(torch.complex128)
+    first, second = first.requires_grad_(), second.requires_grad_()
+    kernel(first, second, *rest).abs().sum().backward()
+    for leaf in (first, second):
+        assert leaf.grad is not None
+        assert float(leaf.grad.abs().sum()) > 0
+    with torch.no_grad():
+        assert not kernel(first, second, *rest).requires_grad
+
+
+def test_wiener_filter_is_the_formula() -> None:
+    """x_k = v_k e_ref^T R_k (sum_j v_j R_j + sigma^2 I)^-1 y in every bin."""
+    y, v, R, sigma2, reference = wiener_case(torch.complex128)
+    found = multichannel_wiener(y, v, R, sigma2, reference).numpy()
+    for f in range(y.shape[0]):
+        for t in range(y.shape[1]):
+            R_yy = sum(v[f, t, j].item() * R[f, j].numpy() for j in range(3)) + sigma2[f].item() * np.eye(4)
+            for k in range(3):
+                wanted = v[f, t, k].item() * R[f, k].numpy()[reference] @ np.linalg.inv(R_yy) @ y[f, t].numpy()
+                assert found[f, t, k] == pytest.approx(wanted, rel=1e-6, abs=1e-9)
+
+
+def test_doctor_can_rely_on_the_self_test() -> None:
+    assert "2 kernels" in self_test()

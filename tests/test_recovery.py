@@ -1,0 +1,335 @@
+"""The main job end to end: a recording in, a scene out; what it promises, and what it refuses."""
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pyroomacoustics", reason="a room is simulated with pyroomacoustics")
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from arrayscene import listening
+from arrayscene.array import MicrophoneArray
+from arrayscene.choice import METHODS
+from arrayscene.errors import ArraySceneError, GeometryError, RecordingError, ShapeError
+from arrayscene.metrics import angular_error, match_sources, si_sdr
+from arrayscene.recording import Recording
+from arrayscene.recovery import recover
+from arrayscene.scene import Scene, Source
+from arrayscene.simulate import SimulatedScene, Talker, simulate_scene
+from arrayscene.voices import load_voice
+
+RATE = 16000
+ARRAY = MicrophoneArray.circular(4, 0.05)
+AZIMUTHS = np.radians([40.0, -110.0])
+
+
+@pytest.fixture(scope="module")
+def truth() -> SimulatedScene:
+    """Two voices for four seconds in a room with some reverberation."""
+    n_samples = 4 * RATE
+    voices = ("english-allison", "italian-carlo-2")
+    talkers = [
+        Talker(load_voice(voice)[:n_samples], azimuth, distance=1.0) for voice, azimuth in zip(voices, AZIMUTHS, strict=True)
+    ]
+    return simulate_scene(ARRAY, talkers, room_size=(5.0, 4.0, 2.6), t60=0.25, snr_db=30.0)
+
+
+@pytest.fixture(scope="module")
+def scene(truth: SimulatedScene) -> Scene:
+    return recover(truth.recording)
+
+
+def changed(truth: SimulatedScene, change: Callable[[np.ndarray], None], seconds: float | None = None) -> Recording:
+    """The recording after `change` has worked on a copy of its samples."""
+    n_samples = None if seconds is None else round(seconds * RATE)
+    samples = truth.recording.samples[:, :n_samples].copy()
+    change(samples)
+    return Recording(samples, RATE, ARRAY)
+
+
+def azimuth_errors(scene: Scene) -> list[float]:
+    """Degrees from each true talker to the nearest recovered source."""
+    found = [source.azimuth for source in scene.sources if source.azimuth is not None]
+    return [min(float(np.degrees(angular_error(azimuth, 0.0, true, 0.0))) for azimuth in found) for true in AZIMUTHS]
+
+
+def nearest(scene: Scene, azimuth: float) -> Source:
+    return min(scene.sources, key=lambda source: float(angular_error(source.azimuth, 0.0, azimuth, 0.0)))
+
+
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+
+def warned(scene: Scene, *words: str) -> bool:
+    return any(all(re.search(word, sentence) for word in words) for sentence in scene.warnings)
+
+
+def test_talkers_are_counted_and_found(scene: Scene) -> None:
+    assert len(scene.sources) == 2
+    assert max(azimuth_errors(scene)) < 10
+
+
+def test_every_talker_is_clearer_than_in_the_recording(truth: SimulatedScene, scene: Scene) -> None:
+    images = truth.images[:, 0]
+    before = si_sdr(truth.recording.samples[:1], images)
+    estimates, targets, after = match_sources(np.stack([source.signal for source in scene.sources]), images)
+    assert (after - before > 3).all(), f"{before} dB before, {after} dB after"
+    # And the signal that is called by a direction is the one that came from there.
+    for estimate, target in zip(estimates, targets, strict=True):
+        azimuth = scene.sources[estimate].azimuth
+        assert azimuth is not None
+        assert np.degrees(angular_error(azimuth, 0.0, AZIMUTHS[target], 0.0)) < 10
+
+
+def test_the_scene_fits_the_recording(truth: SimulatedScene, scene: Scene) -> None:
+    recording = truth.recording
+    np.testing.assert_allclose(scene.mixture, recording.samples[0] - recording.samples[0].mean(), atol=1e-6)
+    assert (scene.sample_rate, scene.reference_channel, scene.ambiguity) == (RATE, 1, "mirror")
+    levels = [source.level_db for source in scene.sources]
+    assert levels == sorted(levels, reverse=True)
+    for source in scene.sources:
+        assert source.signal.dtype == np.float32
+        assert source.signal.shape == scene.mixture.shape
+        assert np.isfinite(source.signal).all()
+        assert 0 < source.confidence <= 1
+        # Both voices were put at -26 dB.
+        assert -34 < source.level_db < -20
+        assert ((source.active >= 0) & (source.active <= 4)).all()
+        assert (source.active[:, 0] < source.active[:, 1]).all()
+    assert scene.sound_map.power.shape == (len(scene.sound_map.azimuth), len(scene.sound_map.times))
+    figures = scene.reliability
+    for values in (figures.residual_db, figures.condition, figures.noise_gain_db):
+        assert values.shape == figures.frequencies.shape
+        assert np.isfinite(values).all()
+    speech = (figures.frequencies > 300) & (figures.frequencies < 4000)
+    assert figures.residual_db[speech].mean() < -3
+    assert scene.why
+    assert any("channel 1" in sentence for sentence in scene.assumptions)
+    assert set(scene.timings) == {"check", "localise", "decode", "measure"}
+
+
+def test_the_recording_stays_as_it_was(truth: SimulatedScene, scene: Scene) -> None:
+    np.testing.assert_array_equal(truth.recording.samples, truth.images.sum(axis=0) + truth.noise)
+
+
+def test_the_same_recording_gives_the_same_scene(truth: SimulatedScene, scene: Scene) -> None:
+    for first, second in zip(scene.sources, recover(truth.recording).sources, strict=True):
+        np.testing.assert_array_equal(first.signal, second.signal)
+
+
+@pytest.mark.parametrize("gain", [1e-3, 20.0])
+def test_a_louder_recording_gives_louder_signals(truth: SimulatedScene, scene: Scene, gain: float) -> None:
+    louder = recover(Recording(gain * truth.recording.samples, RATE, ARRAY))
+    for source, same in zip(scene.sources, louder.sources, strict=True):
+        assert same.azimuth == pytest.approx(source.azimuth, abs=0.02)
+        assert same.level_db == pytest.approx(source.level_db + 20 * np.log10(gain), abs=0.2)
+        np.testing.assert_allclose(same.signal / gain, source.signal, atol=0.01 * np.abs(source.signal).max())
+
+
+def test_progress_names_every_step_and_reaches_its_end(truth: SimulatedScene) -> None:
+    heard: list[tuple[str, float]] = []
+    recover(truth.recording, progress=lambda step, fraction: heard.append((step, fraction)))
+    assert list(dict.fromkeys(step for step, _ in heard)) == ["check", "localise", "decode", "measure"]
+    for step in ("check", "localise", "decode", "measure"):
+        fractions = [fraction for name, fraction in heard if name == step]
+        assert fractions == sorted(fractions)
+        assert (fractions[0], fractions[-1]) == (0, 1)
+
+
+def test_given_directions_are_used(truth: SimulatedScene) -> None:
+    given = [(0.8, 0.1), (-1.9, 0.0)]
+    found = recover(truth.recording, directions=given)
+    assert sorted((source.azimuth, source.elevation) for source in found.sources) == sorted(given)
+    assert any("user" in sentence for sentence in found.assumptions)
+    by_azimuth = recover(truth.recording, directions=np.array([0.8, -1.9], np.float32), method="delay-and-sum")
+    assert sorted(source.azimuth for source in by_azimuth.sources) == pytest.approx([-1.9, 0.8])
+
+
+@pytest.mark.parametrize("n_sources", [1, 2, 3])
+def test_a_given_count_is_kept(truth: SimulatedScene, n_sources: int) -> None:
+    found = recover(truth.recording, n_sources=n_sources, method="delay-and-sum")
+    assert len(found.sources) == n_sources
+    if n_sources >= 2:
+        assert max(azimuth_errors(found)) < 10
+
+
+def test_more_sources_than_microphones_are_tried_with_a_warning(truth: SimulatedScene) -> None:
+    directions = [-2.5, -1.9, 0.0, 0.7, 2.0]
+    found = recover(truth.recording.segment(0, 1.5), directions=directions)
+    assert len(found.sources) == 5
+    assert all(np.isfinite(source.signal).all() for source in found.sources)
+    assert "5 sources" in found.why
+    found = recover(truth.recording.segment(0, 1.5), n_sources=5, method="mvdr")
+    assert warned(found, "5 sources", "4 microphones")
+    with pytest.raises(ShapeError, match="at most 4"):
+        recover(truth.recording, directions=directions, method="auxiva")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_keeps_the_length(truth: SimulatedScene, method: str) -> None:
+    recording = truth.recording.segment(0, 1.5)
+    directions = AZIMUTHS[:1] if method == "denoise" else AZIMUTHS
+    found = recover(recording, directions=directions, method=method)
+    assert len(found.sources) == len(directions)
+    assert method in (found.method, "auto")
+    for source in found.sources:
+        assert source.signal.shape == (recording.n_samples,)
+        assert np.isfinite(source.signal).all()
+        assert source.signal.any()
+
+
+@pytest.mark.parametrize(
+    ("channel", "damage", "words"),
+    [
+        (2, lambda row, others: np.zeros_like(row), "dead"),
+        (3, lambda row, others: others[0], "repeats"),
+        (4, lambda row, others: np.where(np.arange(len(row)) == 999, np.nan, row), "NaN"),
+        (1, lambda row, others: np.full_like(row, np.inf), "NaN or infinite"),
+    ],
+)
+def test_a_bad_channel_is_left_out_with_a_warning(
+    truth: SimulatedScene, channel: int, damage: Callable[[np.ndarray, np.ndarray], np.ndarray], words: str
+) -> None:
+    def break_channel(samples: np.ndarray) -> None:
+        samples[channel - 1] = damage(samples[channel - 1], np.delete(samples, channel - 1, axis=0))
+
+    found = recover(changed(truth, break_channel))
+    assert warned(found, f"channel {channel}", words, "left out")
+    assert found.array.n_mics == 3
+    assert found.reference_channel == (2 if channel == 1 else 1)
+    assert max(azimuth_errors(found)) < 10
+    assert all(np.isfinite(source.signal).all() for source in found.sources)
+
+
+def test_an_offset_is_taken_out(truth: SimulatedScene, scene: Scene) -> None:
+    def lift(samples: np.ndarray) -> None:
+        samples += np.array([[0.1], [-0.05], [0.02], [0.0]], np.float32)
+
+    found = recover(changed(truth, lift))
+    np.testing.assert_allclose(found.mixture, scene.mixture, atol=1e-5)
+    for source, same in zip(scene.sources, found.sources, strict=True):
+        assert correlation(source.signal, same.signal) > 0.999
+
+
+def test_noise_holds_no_source_and_says_so() -> None:
+    found = recover(Recording(0.01 * np.random.default_rng(0).standard_normal((4, 3 * RATE)), RATE, ARRAY))
+    assert not found.sources
+    assert warned(found, "[Nn]o direction")
+    assert np.isfinite(found.reliability.condition).all()
+    assert found.mixture.any()
+
+
+def test_a_pause_is_silent_in_every_source(truth: SimulatedScene) -> None:
+    def pause(samples: np.ndarray) -> None:
+        samples[:, RATE : 2 * RATE] = 0
+
+    for source in recover(changed(truth, pause), directions=AZIMUTHS).sources:
+        middle, rest = source.signal[RATE + 4096 : 2 * RATE - 4096], source.signal
+        assert np.isfinite(rest).all()
+        assert np.abs(middle).max() < 0.02 * np.abs(rest).max()
+
+
+@pytest.mark.parametrize("seconds", [0.06, 0.1, 0.5])
+def test_a_very_short_recording_is_tried_with_a_warning(truth: SimulatedScene, seconds: float) -> None:
+    recording = truth.recording.segment(0.5, 0.5 + seconds)
+    for found in (recover(recording), recover(recording, n_sources=2)):
+        assert warned(found, "short")
+        assert all(source.signal.shape == (recording.n_samples,) for source in found.sources)
+        assert all(np.isfinite(source.signal).all() for source in found.sources)
+    assert len(found.sources) == 2
+
+
+def test_a_long_recording_is_joined_from_blocks_without_clicks(truth: SimulatedScene, monkeypatch: pytest.MonkeyPatch) -> None:
+    recording = Recording(np.tile(truth.recording.samples, 2), RATE, ARRAY)
+    for method, alike in (("auto", 0.9), ("delay-and-sum", 0.999)):
+        whole = recover(recording, directions=AZIMUTHS, method=method)
+        with monkeypatch.context() as patch:
+            patch.setattr(listening, "BLOCK_SECONDS", 3.0)
+            assert listening.block_count(recording) > 2
+            joined = recover(recording, directions=AZIMUTHS, method=method)
+        np.testing.assert_array_equal(joined.mixture, whole.mixture)
+        for azimuth in AZIMUTHS:
+            one, other = nearest(whole, azimuth).signal, nearest(joined, azimuth).signal
+            assert correlation(one, other) > alike
+            assert np.abs(np.diff(other)).max() < 1.5 * np.abs(np.diff(one)).max()
+
+
+def test_talkers_of_different_blocks_are_one_list(truth: SimulatedScene, monkeypatch: pytest.MonkeyPatch) -> None:
+    recording = Recording(np.tile(truth.recording.samples, 2), RATE, ARRAY)
+    monkeypatch.setattr(listening, "BLOCK_SECONDS", 3.0)
+    found = recover(recording, method="delay-and-sum")
+    assert len(found.sources) == 2
+    assert max(azimuth_errors(found)) < 10
+
+
+@settings(deadline=None)
+@given(st.integers(1, 200_000), st.floats(1.5, 9.0))
+def test_blocks_cover_the_recording_as_often_as_they_are_counted(n_samples: int, block_seconds: float) -> None:
+    recording = Recording(np.zeros((1, n_samples), np.float32), 4000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(listening, "BLOCK_SECONDS", block_seconds)
+        blocks = [(start, start + samples.shape[1]) for start, samples in listening.blocks(recording, np.zeros(1))]
+        assert len(blocks) == listening.block_count(recording)
+    assert (blocks[0][0], blocks[-1][1]) == (0, n_samples)
+    for (start, stop), (following, end) in zip(blocks[:-1], blocks[1:], strict=True):
+        assert stop - following == 4000
+        assert end - following == pytest.approx(stop - start, abs=len(blocks))
+
+
+def test_a_line_says_that_front_and_back_look_alike(truth: SimulatedScene) -> None:
+    line = MicrophoneArray.linear(4, 0.04)
+    voice = load_voice("french-june")[: 2 * RATE]
+    recording = simulate_scene(line, [Talker(voice, np.radians(150.0))], t60=0.0).recording
+    found = recover(recording, n_sources=1)
+    assert found.ambiguity == "cone"
+    assert warned(found, "mirror")
+    assert np.degrees(found.sources[0].azimuth) == pytest.approx(30, abs=5)
+
+
+def test_an_upright_line_keeps_quiet_about_azimuth(truth: SimulatedScene) -> None:
+    recording = Recording(truth.recording.samples, RATE, MicrophoneArray.linear(4, 0.04, axis="z"))
+    found = recover(recording, n_sources=1)
+    assert found.sources[0].azimuth is None
+    assert found.sources[0].elevation is not None
+
+
+def noise(n_mics: int, n_samples: int) -> np.ndarray:
+    return 0.1 * np.random.default_rng(0).standard_normal((n_mics, n_samples))
+
+
+@pytest.mark.parametrize(
+    ("samples", "array", "options", "kind", "words"),
+    [
+        (np.zeros((4, RATE)), ARRAY, {}, RecordingError, "silent"),
+        (noise(4, RATE) * [[1], [0], [0], [0]], ARRAY, {}, RecordingError, "1 of 4 channels"),
+        (np.full((4, RATE), np.nan), ARRAY, {}, RecordingError, "NaN"),
+        (noise(1, RATE), ARRAY, {}, RecordingError, "1 channel came"),
+        (noise(6, RATE), ARRAY, {}, RecordingError, "6 channels came"),
+        (noise(1, RATE), MicrophoneArray.from_positions([[0, 0, 0]]), {}, GeometryError, "one microphone"),
+        (noise(4, 1), ARRAY, {}, RecordingError, "at least"),
+        (noise(4, RATE // 50), ARRAY, {}, RecordingError, "0.020 s"),
+        (noise(4, RATE), None, {}, GeometryError, "no array"),
+        (noise(4, RATE), "respeaker-usb-5", {}, GeometryError, "respeaker-usb-4"),
+        (noise(4, RATE), ARRAY, {"method": "magic"}, ShapeError, "magic.*wiener"),
+        (noise(4, RATE), ARRAY, {"n_sources": 0}, ShapeError, "n_sources=0"),
+        (noise(4, RATE), ARRAY, {"n_sources": 2, "directions": [0.0]}, ShapeError, "leave n_sources out"),
+        (noise(4, RATE), ARRAY, {"directions": []}, GeometryError, "empty"),
+        (noise(4, RATE), ARRAY, {"directions": [float("nan")]}, GeometryError, "finite"),
+        (noise(4, RATE), ARRAY, {"directions": [(0.1, 0.2, 0.3)]}, GeometryError, "azimuth"),
+        (noise(4, RATE), ARRAY, {"directions": [0.1, 2.0], "method": "denoise"}, ShapeError, "one source"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(
+    samples: np.ndarray,
+    array: MicrophoneArray | str | None,
+    options: dict[str, object],
+    kind: type[ArraySceneError],
+    words: str,
+) -> None:
+    with pytest.raises(kind, match=words):
+        recover(Recording(samples, RATE), array, **options)
