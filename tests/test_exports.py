@@ -31,10 +31,10 @@ def test_every_public_name_is_there(name: str) -> None:
 
 
 def test_recover_stays_the_function() -> None:
-    """The module of the same name must not hide it, whichever is imported first."""
+    """No module may bear its name and hide it once imported."""
     import importlib
 
-    importlib.import_module("arrayscene.recover")
+    importlib.import_module("arrayscene.recovery")
     assert callable(arrayscene.recover)
     assert arrayscene.recover.__name__ == "recover"
 

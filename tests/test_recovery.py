@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -122,7 +123,7 @@ def test_the_same_recording_gives_the_same_scene(truth: SimulatedScene, scene: S
         np.testing.assert_array_equal(first.signal, second.signal)
 
 
-@pytest.mark.parametrize("gain", [1e-3, 20.0])
+@pytest.mark.parametrize("gain", [0.02, 20.0])
 def test_a_louder_recording_gives_louder_signals(truth: SimulatedScene, scene: Scene, gain: float) -> None:
     louder = recover(Recording(gain * truth.recording.samples, RATE, ARRAY))
     for source, same in zip(scene.sources, louder.sources, strict=True):
@@ -234,7 +235,7 @@ def test_a_pause_is_silent_in_every_source(truth: SimulatedScene) -> None:
         assert np.abs(middle).max() < 0.02 * np.abs(rest).max()
 
 
-@pytest.mark.parametrize("seconds", [0.06, 0.1, 0.5])
+@pytest.mark.parametrize("seconds", [0.03, 0.1, 0.5])
 def test_a_very_short_recording_is_tried_with_a_warning(truth: SimulatedScene, seconds: float) -> None:
     recording = truth.recording.segment(0.5, 0.5 + seconds)
     for found in (recover(recording), recover(recording, n_sources=2)):
@@ -249,8 +250,8 @@ def test_a_long_recording_is_joined_from_blocks_without_clicks(truth: SimulatedS
     for method, alike in (("auto", 0.9), ("delay-and-sum", 0.999)):
         whole = recover(recording, directions=AZIMUTHS, method=method)
         with monkeypatch.context() as patch:
-            patch.setattr(listening, "BLOCK_SECONDS", 3.0)
-            assert listening.block_count(recording) > 2
+            patch.setattr(listening, "BLOCK_SECONDS", 5.0)
+            assert listening.block_count(recording) == 2
             joined = recover(recording, directions=AZIMUTHS, method=method)
         np.testing.assert_array_equal(joined.mixture, whole.mixture)
         for azimuth in AZIMUTHS:
@@ -276,7 +277,7 @@ def test_blocks_cover_the_recording_as_often_as_they_are_counted(n_samples: int,
         blocks = [(start, start + samples.shape[1]) for start, samples in listening.blocks(recording, np.zeros(1))]
         assert len(blocks) == listening.block_count(recording)
     assert (blocks[0][0], blocks[-1][1]) == (0, n_samples)
-    for (start, stop), (following, end) in zip(blocks[:-1], blocks[1:], strict=True):
+    for (start, stop), (following, end) in pairwise(blocks):
         assert stop - following == 4000
         assert end - following == pytest.approx(stop - start, abs=len(blocks))
 
@@ -312,9 +313,9 @@ def noise(n_mics: int, n_samples: int) -> np.ndarray:
         (noise(6, RATE), ARRAY, {}, RecordingError, "6 channels came"),
         (noise(1, RATE), MicrophoneArray.from_positions([[0, 0, 0]]), {}, GeometryError, "one microphone"),
         (noise(4, 1), ARRAY, {}, RecordingError, "at least"),
-        (noise(4, RATE // 50), ARRAY, {}, RecordingError, "0.020 s"),
+        (noise(4, RATE // 100), ARRAY, {}, RecordingError, "0.010 s"),
         (noise(4, RATE), None, {}, GeometryError, "no array"),
-        (noise(4, RATE), "respeaker-usb-5", {}, GeometryError, "respeaker-usb-4"),
+        (noise(4, RATE), "respeaker-usb-44", {}, GeometryError, "did you mean 'respeaker-usb-4'"),
         (noise(4, RATE), ARRAY, {"method": "magic"}, ShapeError, "magic.*wiener"),
         (noise(4, RATE), ARRAY, {"n_sources": 0}, ShapeError, "n_sources=0"),
         (noise(4, RATE), ARRAY, {"n_sources": 2, "directions": [0.0]}, ShapeError, "leave n_sources out"),

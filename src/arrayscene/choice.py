@@ -56,6 +56,8 @@ def choose(method: str, *, n_mics: int, n_sources: int, duration: float, sample_
     if method == "auto":
         if duration < SHORTEST_TO_LEARN:
             method, why = "pseudo-inverse", f"{duration:.2f} s are too short to learn from, so only the geometry is used"
+        elif n_sources == 0:
+            method, why = "denoise", "no source was found, so there is nothing to decode"
         elif n_sources == 1:
             method, why = "denoise", "one source: nothing to separate it from, so the noise of the quiet moments is taken out"
         else:
@@ -83,9 +85,7 @@ def choose(method: str, *, n_mics: int, n_sources: int, duration: float, sample_
                 f"method {method!r} separates at most {min(n_mics, MAX_MICS)} sources here, {n_sources} came;"
                 " auto and mvdr take more"
             )
-        return Choice(
-            AuxIVA(model="laplace" if method == "auxiva-laplace" else "gauss"), pilot_stft, method, why, MAX_MICS
-        )
+        return Choice(AuxIVA(model="laplace" if method == "auxiva-laplace" else "gauss"), pilot_stft, method, why, MAX_MICS)
     linear: dict[str, Decoder] = {"delay-and-sum": DelayAndSum(), "mvdr": MVDR(), "pseudo-inverse": PseudoInverse(loading=1e-2)}
     stft = pilot_stft if duration >= SHORTEST_TO_LEARN else filter_stft
     return Choice(linear[method], stft, method, why, None)

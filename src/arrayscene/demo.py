@@ -25,11 +25,11 @@ SAMPLE_RATE: Final = 16000
 DURATION: Final = 8.0
 
 # voice, azimuth and elevation in degrees, distance in metres: three people on seats around a low table.
-TALKERS: Final = (("english-allison", 20.0, 8.0, 0.8), ("italian-carlo-2", 140.0, 5.0, 0.8), ("french-june", -95.0, 10.0, 0.8))
+TALKERS: Final = (("english-allison", 20.0, 8.0, 1.2), ("italian-carlo-2", 140.0, 5.0, 1.2), ("french-june", -95.0, 10.0, 1.2))
 
 # Below these a person would call the result poor: a talker pointed at in the wrong place, or voices that still mix.
 MAX_AZIMUTH_ERROR: Final = math.radians(10.0)
-MIN_MEAN_IMPROVEMENT_DB: Final = 5.0
+MIN_MEAN_IMPROVEMENT_DB: Final = 8.0
 
 
 @dataclass(frozen=True)

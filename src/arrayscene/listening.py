@@ -97,18 +97,20 @@ def listen(
     assert recording.array is not None
     stft = localization_stft(recording.sample_rate)
     srp = SRPPHAT(recording.array, stft.frequencies(recording.sample_rate))
-    pursuit = OMP(recording.array, stft.frequencies(recording.sample_rate)) if recording.n_mics >= MANY_MICS and given is None else None
+    many = recording.n_mics >= MANY_MICS and given is None
+    pursuit = OMP(recording.array, stft.frequencies(recording.sample_rate)) if many else None
     n_blocks = block_count(recording)
     columns = _Columns(recording, len(srp.grid.azimuth))
-    votes, pursued = [], []
+    votes: list[NDArray[np.float64]] = []
+    pursued: list[Directions | None] = []
     for number, (start, samples) in enumerate(blocks(recording, dc)):
         report("localise", number / n_blocks)
         y = stft(torch.from_numpy(samples))
         survey = srp.survey(y)
         votes.append(survey.votes)
         if pursuit is not None:
-            found = pursuit(y, n_sources)
-            pursued.append(found if pursuit.unexplained(y, found) < WELL_EXPLAINED else None)
+            directions = pursuit(y, n_sources)
+            pursued.append(directions if pursuit.unexplained(y, directions) < WELL_EXPLAINED else None)
         columns.add(start, samples.shape[-1], survey.power)
     report("localise", 1.0)
     sound_map = columns.sound_map(srp.grid)
@@ -117,12 +119,13 @@ def listen(
         every = [list(range(len(given)))] * len(votes)
         return Heard(azimuth, elevation, np.ones(len(given)), every, sound_map, 0)
     if n_blocks == 1 and pursued and pursued[0] is not None:
-        return _join(pursued, srp.grid, sound_map)
+        return _join([pursued[0]], srp.grid, sound_map)
     if n_sources is not None:
         found = find_directions(np.sum(votes, axis=0), srp.grid, n_sources)
         return Heard(*found, [list(range(len(found.azimuth)))] * len(votes), sound_map, 0)
     per_block = [find_directions(vote, srp.grid) for vote in votes]
-    return _join([better or found for better, found in zip(pursued or [None] * len(votes), per_block, strict=True)], srp.grid, sound_map)
+    believed = pursued or [None] * len(votes)
+    return _join([better or found for better, found in zip(believed, per_block, strict=True)], srp.grid, sound_map)
 
 
 def _join(per_block: list[Directions], grid: Grid, sound_map: SoundMap) -> Heard:

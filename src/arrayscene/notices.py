@@ -52,6 +52,8 @@ def warnings_about(recording: Recording, health: Health, heard: Heard, unmixed: 
         )
     if heard.n_dropped:
         found.append(f"{heard.n_dropped} directions were heard in one half minute only and left out.")
+    if n_sources is not None and len(heard.azimuth) < n_sources:
+        found.append(f"{n_sources} sources were asked for, {len(heard.azimuth)} can be told apart by this array.")
     if n_sources is not None and n_sources > unmixed.n_used:
         found.append(f"{n_sources} sources for {unmixed.n_used} microphones: they can be told apart in part only.")
     if array.ambiguity == "cone" and len(heard.azimuth):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +81,13 @@ def recover(
         with _timed(timings, "measure"):
             sources = _measure(unmixed, heard, good, report)
     assert good.array is not None
+    # From here on the channel map says which channels of this file were used, not which ones the device has.
+    used = replace(good.array, channels=good.channels, hardware_channels=None)
     return Scene(
         sources=sources,
         mixture=unmixed.mixture,
         sample_rate=good.sample_rate,
-        array=good.array,
+        array=used,
         reference_channel=good.channels[0],
         sound_map=heard.sound_map,
         reliability=unmixed.reliability,
@@ -128,10 +131,12 @@ def _check_request(n_sources: int | None, directions: Sequence[Any] | None) -> N
 def _as_pairs(directions: Sequence[tuple[float, float] | float] | None) -> list[tuple[float, float]] | None:
     if directions is None:
         return None
-    pairs = [(float(d), 0.0) if isinstance(d, int | float) else (float(d[0]), float(d[1])) for d in directions]
-    if not np.isfinite(pairs).all():
-        raise GeometryError(f"recover: directions {pairs} came; finite radians are needed")
-    return pairs
+    pairs = [(float(d), 0.0) if np.ndim(d) == 0 else tuple(map(float, d)) for d in directions]  # type: ignore[arg-type]
+    if any(len(pair) != 2 for pair in pairs) or not np.isfinite(pairs).all():
+        raise GeometryError(
+            f"recover: directions {pairs} came; an azimuth or (azimuth, elevation) each is needed, in finite radians"
+        )
+    return [(azimuth, elevation) for azimuth, elevation in pairs]
 
 
 def _usable(recording: Recording, rows: Sequence[int]) -> Recording:

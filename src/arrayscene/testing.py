@@ -165,7 +165,7 @@ def _check_estimate(estimate: Estimate, y: Tensor) -> None:
 
 def _check_steps(decoder: Decoder, y: Tensor, response: Response | None, whole: Estimate) -> None:
     n_frames = y.shape[-1]
-    sizes = [decoder.block] * -(-n_frames // decoder.block) if decoder.block else [1, n_frames // 2, n_frames]
+    sizes = [decoder.block] * -(-n_frames // decoder.block) if decoder.block else [1, n_frames // 2, n_frames - 1 - n_frames // 2]
     first = decoder.init(y, response)
     state, parts, start = first, [], 0
     for size in sizes:

@@ -84,6 +84,7 @@ DECODERS: dict[str, tuple[Callable[[], Decoder], int, dict[str, Any]]] = {
     "MVDR, last microphone": (partial(MVDR, reference=2), 4, {}),
     "AuxIVA": (partial(AuxIVA, n_iter=5), 2, {}),
     "AuxIVA, Laplace": (partial(AuxIVA, model="laplace", n_iter=5, reference=1), 3, {}),
+    "AuxIVA, banded": (partial(AuxIVA, model="banded", n_iter=5), 2, {}),
     # Blind, its first outputs are the microphones in their order.
     "AuxIVA, blind": (partial(AuxIVA, 2, n_iter=5), 0, {"permutation": False}),
     # Neither the pilot's sweeps nor the statistics are claimed to be differentiable.

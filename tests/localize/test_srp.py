@@ -60,7 +60,7 @@ def test_a_line_finds_every_angle_in_front_or_its_mirror_image_behind(azimuth_de
     assert np.degrees(found.azimuth) == pytest.approx([azimuth_deg], abs=2)
 
 
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=6)
 @given(st.floats(-180, 180), st.floats(-85, 85))
 def test_a_tetrahedron_finds_every_direction(azimuth_deg: float, elevation_deg: float) -> None:
     azimuth, elevation = np.radians([azimuth_deg, elevation_deg])

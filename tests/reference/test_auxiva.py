@@ -47,10 +47,11 @@ def test_sources_come_apart_and_stay_whole_over_frequency(model: Model) -> None:
     assert float(likeness.amax(1).min()) > 0.95
 
 
-def test_outputs_follow_the_sources_of_the_response_from_which_they_start() -> None:
+@pytest.mark.parametrize("model", ["gauss", "laplace", "banded"])
+def test_outputs_follow_the_sources_of_the_response_from_which_they_start(model: Model) -> None:
     y, images, A = mixture(400)
     order = [2, 0]
-    decoder = AuxIVA(n_iter=20)
+    decoder = AuxIVA(model=model, n_iter=20)
     estimate = decoder(y, MatrixResponse(A[..., order], torch.arange(N_FREQS)))
     assert estimate.x.shape[0] == 2
     for found, wanted in zip(estimate.x, images[order], strict=True):
@@ -58,7 +59,9 @@ def test_outputs_follow_the_sources_of_the_response_from_which_they_start() -> N
         assert float(likeness) > 0.95
     # The A that comes back is the true one, each source at its strength at the reference microphone.
     assert estimate.response is not None
-    torch.testing.assert_close(estimate.response.matrix(), A[..., order] / A[:, :1, order], rtol=0, atol=0.3)
+    wanted = A[..., order] / A[:, :1, order]
+    error = torch.linalg.vector_norm(estimate.response.matrix() - wanted, dim=-2) / torch.linalg.vector_norm(wanted, dim=-2)
+    assert float(error.max()) < 0.2
 
 
 def test_fewer_outputs_are_the_loudest() -> None:

@@ -7,7 +7,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from arrayscene.kernels import iss_sweep, iss_sweep_torch, multichannel_wiener, multichannel_wiener_torch, self_test
+from arrayscene.kernels import (
+    banded_weights,
+    banded_weights_torch,
+    iss_sweep,
+    iss_sweep_torch,
+    multichannel_wiener,
+    multichannel_wiener_torch,
+    self_test,
+)
 
 PRECISION = [(torch.complex64, 1e-4), (torch.complex128, 1e-10)]
 
@@ -19,7 +27,15 @@ def generator() -> torch.Generator:
 def iss_case(dtype: torch.dtype, *leading: int) -> tuple[Tensor, Tensor]:
     g = generator()
     y = torch.randn(*leading, 7, 4, 33, dtype=dtype, generator=g)
-    return y, torch.rand(*leading, 4, 33, dtype=y.real.dtype, generator=g) ** 3 + 0.01
+    return y, torch.rand(*leading, 7, 4, 33, dtype=y.real.dtype, generator=g) ** 3 + 0.01
+
+
+def banded_case(dtype: torch.dtype, *leading: int) -> tuple[Tensor, Tensor]:
+    """Outputs whose level spans 80 dB; bands of 1, up to 3 and all bins."""
+    y, _ = iss_case(dtype, *leading)
+    bins = torch.arange(7)
+    edges = [torch.stack([(bins - half).clamp(min=0), (bins + half + 1).clamp(max=7)], dim=-1) for half in (0, 1, 7)]
+    return y * 10 ** (-4 * torch.rand(y.shape, dtype=y.real.dtype, generator=generator())), torch.stack(edges)
 
 
 def wiener_case(dtype: torch.dtype, *leading: int) -> tuple[Tensor, Tensor, Tensor, Tensor, int]:
@@ -43,8 +59,18 @@ def assert_close(found: Tensor, wanted: Tensor, allowed: float) -> None:
 def test_iss_kernel(dtype: torch.dtype, allowed: float, leading: tuple[int, ...]) -> None:
     outputs, weights = iss_case(dtype, *leading)
     before = outputs.clone()
-    assert_close(iss_sweep(outputs, weights), iss_sweep_torch(outputs, weights), allowed)
+    for each in (weights, weights[..., :1, :, :]):
+        assert_close(iss_sweep(outputs, each), iss_sweep_torch(outputs, each), allowed)
     assert torch.equal(outputs, before)
+
+
+@pytest.mark.parametrize("leading", [(), (2,), (2, 3)])
+@pytest.mark.parametrize(("dtype", "allowed"), PRECISION)
+def test_banded_kernel(dtype: torch.dtype, allowed: float, leading: tuple[int, ...]) -> None:
+    outputs, edges = banded_case(dtype, *leading)
+    assert_close(banded_weights(outputs, edges), banded_weights_torch(outputs, edges), allowed)
+    silent = torch.zeros_like(outputs)
+    assert_close(banded_weights(silent, edges), banded_weights_torch(silent, edges), allowed)
 
 
 @pytest.mark.parametrize("leading", [(), (2,), (2, 3)])
@@ -75,6 +101,14 @@ def test_gradients_flow_and_can_be_turned_off(kernel: Callable[..., Tensor], cas
         assert not kernel(first, second, *rest).requires_grad
 
 
+def test_gradients_flow_through_banded_weights() -> None:
+    outputs, edges = banded_case(torch.complex128)
+    leaf = outputs.requires_grad_()
+    banded_weights(leaf, edges).sum().backward()
+    assert leaf.grad is not None
+    assert float(leaf.grad.abs().sum()) > 0
+
+
 def test_wiener_filter_is_the_formula() -> None:
     """x_k = v_k e_ref^T R_k (sum_j v_j R_j + sigma^2 I)^-1 y in every bin."""
     y, v, R, sigma2, reference = wiener_case(torch.complex128)
@@ -87,5 +121,18 @@ def test_wiener_filter_is_the_formula() -> None:
                 assert found[f, t, k] == pytest.approx(wanted, rel=1e-6, abs=1e-9)
 
 
+def test_banded_weights_are_the_formula() -> None:
+    """One over the geometric mean of the powers in each band, each over its mean in time and at least 1e-3 of it."""
+    outputs, edges = banded_case(torch.complex128)
+    found = banded_weights(outputs, edges).numpy()
+    for f in range(7):
+        for k in range(4):
+            product = np.ones(33)
+            for first, last in edges[:, f].tolist():
+                power = np.mean(np.abs(outputs[first:last, k].numpy()) ** 2, axis=0)
+                product *= np.maximum(power / power.mean(), 1e-3)
+            np.testing.assert_allclose(found[f, k], 1 / product ** (1 / 3), rtol=1e-9)
+
+
 def test_doctor_can_rely_on_the_self_test() -> None:
-    assert "2 kernels" in self_test()
+    assert "equal to their torch statements" in self_test()

@@ -48,9 +48,9 @@ class AuxIVA(Decoder):
 
     Args:
         n_sources: outputs to return; None: those of the response, or all.
-        model: "gauss", a variance that varies in time alike at all frequencies (better on speech), "laplace", spherical Laplace, or
-            "banded", a variance that is the geometric mean of those in a narrow band, a wide band and all frequencies: closer to speech,
-            but only a start from directions keeps its bands together.
+        model: "gauss", a variance that varies in time alike at all frequencies (better on speech), "laplace", spherical Laplace,
+            or "banded", a variance that is the geometric mean of those in a narrow band, a wide band and all frequencies: closer
+            to speech, but only a start from directions keeps its bands together.
         n_iter: sweeps.
         reference: microphone, from 0, at which the sources are heard.
         loading: of the pseudo-inverse that the response starts from.

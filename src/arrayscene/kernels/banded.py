@@ -19,8 +19,8 @@ FLOOR = 1e-3
 def banded_weights(outputs: Tensor, edges: Tensor) -> Tensor:
     """Inverse of a variance that is the geometric mean of the power in several bands around each bin.
 
-    w(f, t) = prod_b (P_b(f, t) / <P_b(f, t)>)^(-1/B), P_b the mean of |y|^2 over the bins edges[b, f, 0] ... edges[b, f, 1] - 1 and <.> the
-    mean over frames. The whole band keeps the frequencies of a source together; narrow ones follow its spectrum.
+    w(f, t) = prod_b (P_b(f, t) / <P_b(f, t)>)^(-1/B), P_b the mean of |y|^2 over the bins edges[b, f, 0] ... edges[b, f, 1] - 1
+    and <.> the mean over frames. The whole band keeps the frequencies of a source together; narrow ones follow its spectrum.
 
     Args:
         outputs: (..., freq, source, frame) complex.
@@ -32,12 +32,11 @@ def banded_weights(outputs: Tensor, edges: Tensor) -> Tensor:
     """
     if not compiled(outputs):
         return banded_weights_torch(outputs, edges)
-    power = outputs.abs().square()
-    flat = power.reshape(-1, *power.shape[-3:]).contiguous().numpy()
-    weights = np.empty_like(flat)
+    flat = outputs.resolve_conj().reshape(-1, *outputs.shape[-3:]).contiguous().numpy()
+    weights = np.empty(flat.shape, flat.real.dtype)
     for item in range(len(flat)):
         _banded(flat[item], edges.numpy(), weights[item])
-    return torch.from_numpy(weights).reshape(power.shape)
+    return torch.from_numpy(weights).reshape(outputs.shape)
 
 
 def banded_weights_torch(outputs: Tensor, edges: Tensor) -> Tensor:
@@ -53,17 +52,18 @@ def banded_weights_torch(outputs: Tensor, edges: Tensor) -> Tensor:
 
 
 @njit(cache=True, fastmath=FASTMATH)
-def _banded(power: NDArray[Any], edges: NDArray[Any], weights: NDArray[Any]) -> None:
-    n_freqs, n_sources, n_frames = power.shape
+def _banded(outputs: NDArray[Any], edges: NDArray[Any], weights: NDArray[Any]) -> None:
+    n_freqs, n_sources, n_frames = outputs.shape
     n_bands = len(edges)
-    tiny = np.finfo(power.dtype).tiny * 1e6
-    exponent = power.dtype.type(-1.0 / n_bands)
+    tiny = np.finfo(weights.dtype).tiny * 1e6
+    exponent = weights.dtype.type(-1.0 / n_bands)
     total = np.zeros((n_freqs + 1, n_frames))
-    product = np.empty(n_frames, power.dtype)
+    product = np.empty(n_frames, weights.dtype)
     for k in range(n_sources):
         for f in range(n_freqs):
             for t in range(n_frames):
-                total[f + 1, t] = total[f, t] + power[f, k, t]
+                y = outputs[f, k, t]
+                total[f + 1, t] = total[f, t] + y.real * y.real + y.imag * y.imag
         for f in range(n_freqs):
             product[:] = 1
             for b in range(n_bands):

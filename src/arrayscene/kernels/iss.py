@@ -35,11 +35,10 @@ def iss_sweep(outputs: Tensor, weights: Tensor) -> Tensor:
     shape = outputs.shape
     flat = outputs.reshape(-1, *shape[-3:])
     flat_weights = weights.reshape(-1, *weights.shape[-3:]).contiguous().numpy()
-    # Separate real and imaginary parts let the inner sums vectorise.
-    real, imag = flat.real.contiguous().clone().numpy(), flat.imag.contiguous().clone().numpy()
-    for item in range(len(real)):
-        _sweep(real[item], imag[item], flat_weights[item])
-    return torch.complex(torch.from_numpy(real), torch.from_numpy(imag)).reshape(shape)
+    result = flat.resolve_conj().clone(memory_format=torch.contiguous_format)
+    for item, item_weights in zip(result.numpy(), flat_weights, strict=True):
+        _sweep(item, item_weights)
+    return result.reshape(shape)
 
 
 def iss_sweep_torch(outputs: Tensor, weights: Tensor) -> Tensor:
@@ -56,18 +55,23 @@ def iss_sweep_torch(outputs: Tensor, weights: Tensor) -> Tensor:
 
 
 @njit(cache=True, fastmath=FASTMATH)
-def _sweep(real: NDArray[Any], imag: NDArray[Any], weights: NDArray[Any]) -> None:
-    n_freqs, n_sources, n_frames = real.shape
+def _sweep(outputs: NDArray[Any], weights: NDArray[Any]) -> None:
+    n_freqs, n_sources, n_frames = outputs.shape
     shared = len(weights) == 1
     tiny = np.finfo(weights.dtype).tiny
     one = weights.dtype.type(1)
     v_real = np.empty(n_sources, weights.dtype)
     v_imag = np.empty(n_sources, weights.dtype)
+    # Separate real and imaginary parts let the inner sums vectorise; those of one frequency stay in the cache.
+    real, imag = np.empty((n_sources, n_frames), weights.dtype), np.empty((n_sources, n_frames), weights.dtype)
     for f in range(n_freqs):
         for k in range(n_sources):
-            k_real, k_imag = real[f, k], imag[f, k]
+            for t in range(n_frames):
+                real[k, t], imag[k, t] = outputs[f, k, t].real, outputs[f, k, t].imag
+        for k in range(n_sources):
+            k_real, k_imag = real[k], imag[k]
             for m in range(n_sources):
-                m_real, m_imag, w = real[f, m], imag[f, m], weights[0 if shared else f, m]
+                m_real, m_imag, w = real[m], imag[m], weights[0 if shared else f, m]
                 power, cross_real, cross_imag = weights.dtype.type(0), weights.dtype.type(0), weights.dtype.type(0)
                 for t in range(n_frames):
                     power += w[t] * (k_real[t] * k_real[t] + k_imag[t] * k_imag[t])
@@ -81,8 +85,11 @@ def _sweep(real: NDArray[Any], imag: NDArray[Any], weights: NDArray[Any]) -> Non
             # Output k itself comes last: the others need it as it was.
             for step in range(1, n_sources + 1):
                 m = (k + step) % n_sources
-                m_real, m_imag, a, b = real[f, m], imag[f, m], v_real[m], v_imag[m]
+                m_real, m_imag, a, b = real[m], imag[m], v_real[m], v_imag[m]
                 for t in range(n_frames):
                     x, z = k_real[t], k_imag[t]
                     m_real[t] -= a * x - b * z
                     m_imag[t] -= a * z + b * x
+        for k in range(n_sources):
+            for t in range(n_frames):
+                outputs[f, k, t] = complex(real[k, t], imag[k, t])

@@ -1,4 +1,4 @@
-"""Orthogonal matching pursuit: few sources explained by the array's response, coherent ones too, for arrays of many microphones."""
+"""Orthogonal matching pursuit: few sources, coherent ones too, found by what they explain; for arrays of many microphones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from arrayscene.array import MicrophoneArray
 from arrayscene.constants import SPEED_OF_SOUND
 from arrayscene.errors import ShapeError
 from arrayscene.linalg import covariance
-from arrayscene.localize.grid import Grid, direction_grid, to_angles, to_vectors
+from arrayscene.localize.grid import FloatArray, Grid, direction_grid, to_angles, to_vectors
 from arrayscene.localize.peaks import CLOSEST, Directions
 from arrayscene.response import far_field
 
@@ -33,10 +33,10 @@ SWEEPS = 2
 class OMP(nn.Module):
     """Simultaneous orthogonal matching pursuit over all frequencies.
 
-    Direction after direction is added that takes most of the residual of Y(f) ~ A(f, u_1 ... u_n) X(f), summed over frequencies, each
-    brought to unit power; Y holds the principal components of the covariance. After each addition every direction is sought again given
-    the others, then all are refined off the grid. Coherent sources (one signal from several places) are told apart, which steered power
-    and subspaces cannot do.
+    Direction after direction is added that takes most of the residual of Y(f) ~ A(f, u_1 ... u_n) X(f), summed over frequencies,
+    each brought to unit power; Y holds the principal components of the covariance. After each addition every direction is sought
+    again given the others, then all are refined off the grid. Coherent sources (one signal from several places) are told apart,
+    which steered power and subspaces cannot do.
 
     Args:
         array: microphones; its rigid body is taken into account.
@@ -48,8 +48,8 @@ class OMP(nn.Module):
 
     Raises: ShapeError for frames of another number of microphones.
 
-    Reference: J. A. Tropp, A. C. Gilbert and M. J. Strauss, "Algorithms for simultaneous sparse approximation. Part I: greedy pursuit",
-    Signal Processing 2006.
+    Reference: J. A. Tropp, A. C. Gilbert and M. J. Strauss, "Algorithms for simultaneous sparse approximation. Part I: greedy
+    pursuit", Signal Processing 2006.
     """
 
     def __init__(
@@ -60,7 +60,9 @@ class OMP(nn.Module):
         highest = min(HIGHEST_HZ, 0.95 * float(frequencies[-1]))
         inside = ((frequencies >= LOWEST_HZ) & (frequencies <= highest)).nonzero()[:, 0]
         if len(inside) < 3:
-            raise ShapeError(f"OMP: frequencies up to {float(frequencies[-1]):.0f} Hz leave fewer than 3 bins above {LOWEST_HZ:.0f} Hz")
+            raise ShapeError(
+                f"OMP: frequencies up to {float(frequencies[-1]):.0f} Hz leave fewer than 3 bins above {LOWEST_HZ:.0f} Hz"
+            )
         self.bins = inside[:: max(len(inside) // N_FREQS, 1)]
         self.frequencies = frequencies[self.bins]
         self.dictionary = self._steer(self.grid.azimuth, self.grid.elevation)
@@ -80,12 +82,14 @@ class OMP(nn.Module):
                 break
             found, residual = trial, left
         azimuth, elevation = self._refine(found, snapshots)
-        return _by_strength(self._steer(azimuth, elevation), snapshots, azimuth, elevation)
+        strongest = _by_strength(self._steer(azimuth, elevation), snapshots, azimuth, elevation)
+        return strongest if self.grid.elevation_known else strongest._replace(elevation=np.zeros_like(elevation))
 
     def unexplained(self, y: Tensor, found: Directions) -> float:
         """Share, 0 to 1, of the frames (mic, freq, frame) that sources in the directions `found` leave over."""
         snapshots = _snapshots(y[:, self.bins])
-        return self._residual(self._steer(found.azimuth, found.elevation), snapshots) / max(float(snapshots.abs().square().sum()), 1e-30)
+        total = float(snapshots.abs().square().sum())
+        return self._residual(self._steer(found.azimuth, found.elevation), snapshots) / max(total, 1e-30)
 
     def _improve(self, found: list[int], snapshots: Tensor) -> list[int]:
         """Seek the last direction, then each again given the others."""
@@ -112,9 +116,10 @@ class OMP(nn.Module):
                 others = self._steer(*to_angles(np.delete(vectors, n, axis=0)))
                 gain = (candidates.mH @ _remove(others, snapshots)).abs().square().sum(dim=(0, 2))
                 vectors[n] = around[int(gain.argmax())]
-        return to_angles(vectors)
+        azimuth, elevation = to_angles(vectors)
+        return azimuth.astype(np.float64), elevation.astype(np.float64)
 
-    def _steer(self, azimuth: NDArray[np.floating], elevation: NDArray[np.floating]) -> Tensor:  # type: ignore[type-arg]
+    def _steer(self, azimuth: FloatArray, elevation: FloatArray) -> Tensor:
         """(freq, mic, direction) responses of unit norm."""
         if not len(azimuth):
             return torch.zeros(len(self.bins), self.array.n_mics, 0, dtype=torch.complex64)
@@ -125,7 +130,7 @@ class OMP(nn.Module):
             frequencies=self.frequencies,
             speed_of_sound=self.speed_of_sound,
         ).matrix()
-        return (A / A.norm(dim=1, keepdim=True)).to(torch.complex64)
+        return (A / A.abs().square().sum(1, keepdim=True).sqrt()).to(torch.complex64)
 
     @staticmethod
     def _residual(A: Tensor, snapshots: Tensor) -> float:
@@ -137,7 +142,8 @@ def _snapshots(y: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(covariance(y.to(torch.complex128)))
     values, vectors = values[:, -N_SNAPSHOTS:].clamp_min(0), vectors[:, :, -N_SNAPSHOTS:]
     share = values / values.sum(-1, keepdim=True).clamp_min(1e-30)
-    return (vectors * share.sqrt()[:, None, :]).to(torch.complex64)
+    snapshots: Tensor = (vectors * share.sqrt()[:, None, :]).to(torch.complex64)
+    return snapshots
 
 
 def _remove(A: Tensor, snapshots: Tensor) -> Tensor:
@@ -149,12 +155,13 @@ def _remove(A: Tensor, snapshots: Tensor) -> Tensor:
 
 def _amplitudes(A: Tensor, snapshots: Tensor) -> Tensor:
     gram = A.mH @ A + 1e-4 * torch.eye(A.shape[-1], dtype=A.dtype)
-    return torch.linalg.solve(gram, A.mH @ snapshots)
+    amplitudes: Tensor = torch.linalg.solve(gram, A.mH @ snapshots)
+    return amplitudes
 
 
 def _around(vector: NDArray[np.float64], step: float) -> NDArray[np.float64]:
     """(9, 3) the direction and eight around it, `step` radians away."""
-    azimuth, elevation = to_angles(vector)
+    azimuth, _ = to_angles(vector)
     east = np.array([-np.sin(azimuth), np.cos(azimuth), 0.0])
     north = np.cross(vector, east)
     moved = [vector + step * (i * east + j * north) for i in (0, -1, 1) for j in (0, -1, 1)]

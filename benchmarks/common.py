@@ -1,0 +1,52 @@
+"""What the benchmarks share: where the recordings lie, on what machine they ran, and how a result is written down."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+
+
+def shared_folder() -> Path | None:
+    """The shared recordings, or None where they are missing."""
+    folder = Path(os.environ.get("ARRAYSCENE_SHARED_DATA", ROOT.parent.parent / "shared" / "data"))
+    return folder if folder.is_dir() else None
+
+
+def shared_data() -> Path:
+    """The shared recordings; ends the script with a sentence where they are missing."""
+    folder = shared_folder()
+    if folder is None:
+        print("skipped: the shared recordings are not here; set ARRAYSCENE_SHARED_DATA to their folder")
+        sys.exit(0)
+    return folder
+
+
+def describe() -> str:
+    """One line on the machine and the versions."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("arrayscene", "torch", "numba", "pyroomacoustics"))
+    return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, {packages}"
+
+
+def write_table(name: str, purpose: str, machine: str, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
+    """Write results/NAME.md and print it."""
+    lines = [
+        f"# {name}",
+        "",
+        " ".join(purpose.split()),
+        "",
+        machine,
+        "",
+        "| " + " | ".join(columns) + " |",
+        "|" + "---|" * len(columns),
+    ]
+    lines += ["| " + " | ".join(str(row.get(column, "")) for column in columns) + " |" for row in rows]
+    text = "\n".join(lines) + "\n"
+    (ROOT / "results").mkdir(exist_ok=True)
+    (ROOT / "results" / f"{name}.md").write_text(text, encoding="utf-8")
+    print(text)
