@@ -53,32 +53,29 @@ def choose(method: str, *, n_mics: int, n_sources: int, duration: float, sample_
     pilot_stft = STFT(fast_length(PILOT_SECONDS * sample_rate))
     filter_stft = STFT(fast_length(FILTER_SECONDS * sample_rate))
     why = "asked for by the user"
+    learnable = n_sources <= min(n_mics, MAX_MICS) and duration >= SHORTEST_TO_LEARN
     if method == "auto":
-        if duration < SHORTEST_TO_LEARN:
-            method, why = "pseudo-inverse", f"{duration:.2f} s are too short to learn from, so only the geometry is used"
-        elif n_sources == 0:
-            method, why = "denoise", "no source was found, so there is nothing to decode"
+        method = "denoise" if n_sources <= 1 else "wiener"
+        if n_sources == 0:
+            why = "no source was found, so there is nothing to decode"
         elif n_sources == 1:
-            method, why = "denoise", "one source: nothing to separate it from, so the noise of the quiet moments is taken out"
+            why = "one source: nothing to separate it from, so the noise of the quiet moments is taken out"
+        elif learnable:
+            why = f"{n_sources} sources, {n_mics} microphones: a separation that starts from the directions, then a Wiener filter"
+        elif duration < SHORTEST_TO_LEARN:
+            why = f"{duration:.2f} s are too short to learn a separation from: directions and a Wiener filter only"
         else:
-            method = "wiener"
-            why = (
-                f"{n_sources} source{'s' * (n_sources != 1)} and {n_mics} microphones: a separation that starts from the"
-                " directions, then a Wiener filter"
-            )
-            if n_sources > min(n_mics, MAX_MICS):
-                why = (
-                    f"{n_sources} sources for {n_mics} microphones: directions and a Wiener filter, as no linear decoder can"
-                    " separate them all"
-                )
+            why = f"{n_sources} sources are too many for {n_mics} microphones to separate linearly: directions and a Wiener filter"
     if method == "denoise":
         if n_sources > 1:
             raise ShapeError(f"method 'denoise' recovers one source, {n_sources} came; take auto or wiener")
         return Choice(QuietNoiseWiener(), filter_stft, method, why, MAX_MICS)
     if method == "wiener":
-        enough = n_sources <= min(n_mics, MAX_MICS)
-        pilot = AuxIVA(model="banded", n_iter=N_ITER) if enough else PseudoInverse(loading=0.1)
-        return Choice(MultichannelWiener(pilot, filter_stft, pilot_stft), filter_stft, method, why, MAX_MICS if enough else None)
+        if learnable:
+            decoder = MultichannelWiener(AuxIVA(model="banded", n_iter=N_ITER), filter_stft, pilot_stft)
+        else:
+            decoder = MultichannelWiener(PseudoInverse(loading=0.1), filter_stft, filter_stft)
+        return Choice(decoder, filter_stft, method, why, MAX_MICS)
     if method.startswith("auxiva"):
         if n_sources > min(n_mics, MAX_MICS):
             raise ShapeError(

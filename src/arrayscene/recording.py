@@ -368,10 +368,12 @@ def _choose_channels(name: str, n: int, array: MicrophoneArray | None, asked: Se
     device = ""
     if array.channels is not None:
         device = f" (its device writes {array.hardware_channels or max(array.channels)} channels)"
-    numbers = ",".join(map(str, range(1, array.n_mics + 1)))
+    remedy = "choose the array that fits"
+    if n > array.n_mics:
+        numbers = ",".join(map(str, range(1, array.n_mics + 1)))
+        remedy = f"say which file channels they are, such as --channels {numbers}, or {remedy}"
     raise RecordingError(
-        f"{name}: {n} channel{'s' * (n != 1)} came; the array {array.name} has {array.n_mics} microphones{device}; "
-        f"say which file channels they are, such as --channels {numbers}, or choose the array that fits"
+        f"{name}: {n} channel{'s' * (n != 1)} came; the array {array.name} has {array.n_mics} microphones{device}; {remedy}"
     )
 
 

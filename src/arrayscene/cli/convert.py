@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from arrayscene.cli.channels import channel_numbers
 from arrayscene.cli.progress import progress_bar
 from arrayscene.errors import RecordingError
 
@@ -60,7 +61,7 @@ def convert(
 
         check_folder(target, overwrite)
     files: list[dict[str, Any]]
-    wanted = _numbers(channels) if channels is not None else None
+    wanted = channel_numbers(channels)
 
     from arrayscene.recording import Recording
 
@@ -150,10 +151,3 @@ def _write(recording: Recording, target: Path, subtype: str | None, quiet: bool)
             if progress is not None:
                 progress("writing", (at + block.n_samples) / recording.n_samples)
     return writer.clipped
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise RecordingError(f"--channels {text!r} came; give whole numbers separated by commas, such as 1,2,3,4") from None

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from arrayscene.cli.channels import channel_numbers
 from arrayscene.cli.progress import progress_bar
 from arrayscene.cli.table import print_table
-from arrayscene.errors import GeometryError, RecordingError
+from arrayscene.errors import GeometryError
 
 if TYPE_CHECKING:
     from arrayscene.scene import Scene
@@ -39,7 +40,7 @@ def recover(
     target = out if out is not None else Path(f"{inputs[0].stem}-scene")
     if array is None:
         raise GeometryError("no array came; say which with --array NAME or --array FILE; `arrayscene array list` shows the names")
-    wanted_channels = _numbers(channels, "--channels") if channels is not None else None
+    wanted_channels = channel_numbers(channels)
     wanted_directions = _directions(directions) if directions is not None else None
 
     from arrayscene.report import check_target, write_scene
@@ -88,13 +89,6 @@ def _print_scene(scene: Scene) -> None:
     else:
         print("no source was found")
     print(f"method {scene.method}: {scene.why}")
-
-
-def _numbers(text: str, option: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise RecordingError(f"{option} {text!r} came; give whole numbers separated by commas, such as 1,2,3,4") from None
 
 
 def _directions(text: str) -> list[tuple[float, float]]:
