@@ -12,6 +12,7 @@ from arrayscene.simulate import Talker
 
 
 def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     array = MicrophoneArray.preset("respeaker-usb-4")
     talkers = [
         Talker(load_voice("english-allison"), azimuth=math.radians(40), distance=1.0),

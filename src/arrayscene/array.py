@@ -36,7 +36,7 @@ __all__ = ["GeometryWarning", "MicrophoneArray"]
 FLAT = 0.02
 """Share of the aperture below which an array counts as flat along an axis: delays across it tell too little to localise by."""
 
-_FRAME = "azimuth 0 is +x, the front; +y is left (azimuth 90 degrees), +z is up"
+_FRAME = "+x, the front; +y is left (azimuth 90 degrees), +z is up"
 
 
 @dataclass(frozen=True, eq=False)

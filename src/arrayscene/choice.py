@@ -65,7 +65,9 @@ def choose(method: str, *, n_mics: int, n_sources: int, duration: float, sample_
         elif duration < SHORTEST_TO_LEARN:
             why = f"{duration:.2f} s are too short to learn a separation from: directions and a Wiener filter only"
         else:
-            why = f"{n_sources} sources are too many for {n_mics} microphones to separate linearly: directions and a Wiener filter"
+            why = (
+                f"{n_sources} sources are too many for {n_mics} microphones to separate linearly: directions and a Wiener filter"
+            )
     if method == "denoise":
         if n_sources > 1:
             raise ShapeError(f"method 'denoise' recovers one source, {n_sources} came; take auto or wiener")

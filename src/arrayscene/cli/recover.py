@@ -20,10 +20,21 @@ if TYPE_CHECKING:
 
 def recover(
     inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="One multichannel file, or one file a microphone.")],
-    array: Annotated[str | None, typer.Option(metavar="NAME|FILE", help="A preset (`arrayscene array list`) or a file.")] = None,
+    array: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE", help="A preset (`arrayscene array list`), a file, circular:N:RADIUS or linear:N:SPACING."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write; default: <input>-scene.")] = None,
     sources: Annotated[int | None, typer.Option(metavar="N", help="How many sources sound; default: counted.")] = None,
-    method: Annotated[str, typer.Option(metavar="NAME", help="Decoder; auto chooses and says why.")] = "auto",
+    method: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Decoder: auto (chooses and says why), wiener, denoise, auxiva, mvdr, pseudo-inverse, delay-and-sum.",
+        ),
+    ] = "auto",
     channels: Annotated[str | None, typer.Option(metavar="1,2,...", help="File channels to use, counted from 1.")] = None,
     directions: Annotated[
         str | None, typer.Option(metavar="AZ[:EL],...", help="Known directions of the sources in degrees, such as 30,-60:10.")

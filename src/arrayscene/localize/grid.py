@@ -14,6 +14,9 @@ FloatArray = NDArray[np.floating[Any]]
 
 AZIMUTH_STEP = np.deg2rad(2.0)
 ELEVATIONS = np.deg2rad([0.0, 15.0, 30.0, 45.0, 60.0])
+NEARLY_FLAT = 0.3
+"""Height of an array, relative to its width, below which it tells elevation no better than a flat one."""
+
 SPHERE_POINTS = 2600
 """Near-uniform points on the whole sphere: about 4 degrees apart."""
 
@@ -47,20 +50,21 @@ def direction_grid(array: MicrophoneArray) -> Grid:
     """
     if array.ambiguity == "all":
         raise GeometryError(f"array {array.name!r} has one microphone; directions need at least two")
-    axes = _principal_axes(array.positions)
+    axes, extents = _principal_axes(array.positions)
     if array.ambiguity == "cone":
         return _half_circle(axes[0])
+    normal = axes[2]
+    if extents[2] < NEARLY_FLAT and abs(normal[2]) > 0.9:
+        return _rings()
     if array.ambiguity == "mirror":
-        normal = axes[2]
-        if abs(normal[2]) > 0.9:
-            return _rings()
         # Of the two sides of an upright array, the one towards the front.
         side = normal if normal @ [1.0, 1e-3, 1e-6] >= 0 else -normal
         points = fibonacci_sphere(SPHERE_POINTS)
         points = points[points @ side >= 0]
         return Grid(*to_angles(points), embedding=points @ axes[:2].T)
     points = fibonacci_sphere(SPHERE_POINTS)
-    return Grid(*to_angles(points), embedding=points)
+    # Along an axis in which the array is short, delays and so directions differ less.
+    return Grid(*to_angles(points), embedding=points @ (axes * extents[:, None]).T)
 
 
 def embed(grid: Grid, azimuth: float, elevation: float) -> FloatArray:
@@ -91,9 +95,10 @@ def to_angles(vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
     return np.arctan2(vectors[..., 1], vectors[..., 0]), np.arctan2(vectors[..., 2], np.hypot(vectors[..., 0], vectors[..., 1]))
 
 
-def _principal_axes(positions: FloatArray) -> FloatArray:
-    """(3, 3) unit vectors, rows by falling extent of the array along them."""
-    return np.asarray(np.linalg.svd(positions - positions.mean(axis=0), full_matrices=True)[2])
+def _principal_axes(positions: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """(3, 3) unit vectors, rows by falling extent of the array along them, and (3,) those extents relative to the largest."""
+    _, extents, axes = np.linalg.svd(positions - positions.mean(axis=0), full_matrices=True)
+    return np.asarray(axes), np.asarray(np.pad(extents, (0, 3 - len(extents))) / extents[0])
 
 
 def _rings() -> Grid:

@@ -82,7 +82,9 @@ def _check_contents(target: Path, overwrite: bool) -> None:
             "they would be lost; move them away or choose another folder"
         )
     if not overwrite:
-        raise RecordingError(f"{target}: holds a scene already; choose another folder, or allow overwriting to replace it")
+        raise RecordingError(
+            f"{target}: holds a scene already; choose another folder, or replace it with --overwrite (overwrite=True)"
+        )
 
 
 def _fill(scene: Scene, folder: Path, report: bool) -> None:
