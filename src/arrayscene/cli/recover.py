@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import sys
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -65,6 +67,9 @@ def recover(
     microphones = MicrophoneArray.resolve(array)
     paths: Path | list[Path] = inputs[0] if len(inputs) == 1 else inputs
     recording = Recording.read(paths, array=microphones, channels=wanted_channels, sample_rate=rate, start=start, stop=stop)
+    if not no_report:
+        # Half a second of imports, on the core that the decoder leaves idle.
+        Thread(target=importlib.import_module, args=("matplotlib.backends.backend_agg",)).start()
     with progress_bar(quiet) as progress:
         scene = recover_scene(recording, n_sources=sources, directions=wanted_directions, method=method, progress=progress)
     write_scene(scene, target, overwrite=overwrite, report=not no_report)

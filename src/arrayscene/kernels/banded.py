@@ -51,7 +51,7 @@ def banded_weights_torch(outputs: Tensor, edges: Tensor) -> Tensor:
     return torch.exp(-logarithm / len(edges)).to(power.dtype)
 
 
-@njit(cache=True, fastmath=FASTMATH)
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
 def _banded(outputs: NDArray[Any], edges: NDArray[Any], weights: NDArray[Any]) -> None:
     n_freqs, n_sources, n_frames = outputs.shape
     n_bands = len(edges)

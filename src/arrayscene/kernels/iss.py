@@ -54,7 +54,7 @@ def iss_sweep_torch(outputs: Tensor, weights: Tensor) -> Tensor:
     return outputs
 
 
-@njit(cache=True, fastmath=FASTMATH)
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
 def _sweep(outputs: NDArray[Any], weights: NDArray[Any]) -> None:
     n_freqs, n_sources, n_frames = outputs.shape
     shared = len(weights) == 1

@@ -60,7 +60,7 @@ def multichannel_wiener_torch(y: Tensor, variances: Tensor, covariances: Tensor,
     return (v * torch.einsum("...fkn,...ftn->...ftk", R[..., reference, :], whitened)).to(y.dtype)
 
 
-@njit(cache=True, fastmath=FASTMATH)
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
 def _filter(
     y: NDArray[Any], variances: NDArray[Any], covariances: NDArray[Any], noise: NDArray[Any], result: NDArray[Any], reference: int
 ) -> None:
