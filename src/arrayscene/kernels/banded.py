@@ -24,7 +24,7 @@ def banded_weights(outputs: Tensor, edges: Tensor) -> Tensor:
 
     Args:
         outputs: (..., freq, source, frame) complex.
-        edges: (band, freq, 2) integer bins, first and one past the last.
+        edges: (band, freq, 2) integer bins, first and one past the last, neither falling with frequency.
 
     Returns: (..., freq, source, frame) real.
 
@@ -57,22 +57,35 @@ def _banded(outputs: NDArray[Any], edges: NDArray[Any], weights: NDArray[Any]) -
     n_bands = len(edges)
     tiny = np.finfo(weights.dtype).tiny * 1e6
     exponent = weights.dtype.type(-1.0 / n_bands)
-    total = np.zeros((n_freqs + 1, n_frames))
+    power = np.empty((n_freqs, n_frames), weights.dtype)
     product = np.empty(n_frames, weights.dtype)
     for k in range(n_sources):
         for f in range(n_freqs):
             for t in range(n_frames):
                 y = outputs[f, k, t]
-                total[f + 1, t] = total[f, t] + y.real * y.real + y.imag * y.imag
+                power[f, t] = y.real * y.real + y.imag * y.imag
+        # Running sums: bins enter and leave as the band moves up, in double precision so that nothing builds up.
+        total = np.zeros((n_bands, n_frames))
+        first, last = np.zeros(n_bands, np.int64), np.zeros(n_bands, np.int64)
         for f in range(n_freqs):
             product[:] = 1
             for b in range(n_bands):
-                first, last = total[edges[b, f, 0]], total[edges[b, f, 1]]
+                band = total[b]
+                while last[b] < edges[b, f, 1]:
+                    entering = power[last[b]]
+                    for t in range(n_frames):
+                        band[t] += entering[t]
+                    last[b] += 1
+                while first[b] < edges[b, f, 0]:
+                    leaving = power[first[b]]
+                    for t in range(n_frames):
+                        band[t] -= leaving[t]
+                    first[b] += 1
                 mean = 0.0
                 for t in range(n_frames):
-                    mean += last[t] - first[t]
+                    mean += band[t]
                 scale = n_frames / max(mean, tiny)
                 for t in range(n_frames):
-                    product[t] *= max((last[t] - first[t]) * scale, FLOOR)
+                    product[t] *= max(band[t] * scale, FLOOR)
             for t in range(n_frames):
                 weights[f, k, t] = product[t] ** exponent
