@@ -18,7 +18,7 @@ SHORTEST_TO_LEARN: Final = 1.0
 """Seconds below which statistics of the recording say less than its geometry."""
 
 MAX_MICS: Final = 8
-"""Microphones that a learning decoder uses: its cost grows with their square, its gain hardly does."""
+"""Microphones that a learning decoder uses: its cost grows with their square."""
 
 N_ITER: Final = 30
 """Sweeps of AuxIVA; more bring little."""

@@ -29,7 +29,6 @@ SAME_SOURCE = 2 * np.sin(np.deg2rad(15.0) / 2)
 SEEN_IN = 2
 """Blocks in which a source must be found, where there are at least ten: a chance peak does not come back."""
 
-
 MANY_MICS = 16
 """Microphones from which on matching pursuit is tried as well."""
 
@@ -97,20 +96,22 @@ def listen(
     assert recording.array is not None
     stft = localization_stft(recording.sample_rate)
     srp = SRPPHAT(recording.array, stft.frequencies(recording.sample_rate))
-    many = recording.n_mics >= MANY_MICS and given is None
-    pursuit = OMP(recording.array, stft.frequencies(recording.sample_rate)) if many else None
     n_blocks = block_count(recording)
+    # With the count given, the votes of all blocks decide together, so pursuit of single blocks is of no use.
+    many = recording.n_mics >= MANY_MICS and given is None and (n_sources is None or n_blocks == 1)
+    pursuit = OMP(recording.array, stft.frequencies(recording.sample_rate)) if many else None
     columns = _Columns(recording, len(srp.grid.azimuth))
     votes: list[NDArray[np.float64]] = []
-    pursued: list[Directions | None] = []
+    believed: list[Directions | None] = []
     for number, (start, samples) in enumerate(blocks(recording, dc)):
         report("localise", number / n_blocks)
         y = stft(torch.from_numpy(samples))
         survey = srp.survey(y)
         votes.append(survey.votes)
-        if pursuit is not None:
-            directions = pursuit(y, n_sources)
-            pursued.append(directions if pursuit.unexplained(y, directions) < WELL_EXPLAINED else None)
+        directions = None if pursuit is None else pursuit(y, n_sources)
+        if pursuit is not None and directions is not None and pursuit.unexplained(y, directions) >= WELL_EXPLAINED:
+            directions = None
+        believed.append(directions)
         columns.add(start, samples.shape[-1], survey.power)
     report("localise", 1.0)
     sound_map = columns.sound_map(srp.grid)
@@ -118,14 +119,11 @@ def listen(
         azimuth, elevation = np.array(given).T
         every = [list(range(len(given)))] * len(votes)
         return Heard(azimuth, elevation, np.ones(len(given)), every, sound_map, 0)
-    if n_blocks == 1 and pursued and pursued[0] is not None:
-        return _join([pursued[0]], srp.grid, sound_map)
-    if n_sources is not None:
+    if n_sources is not None and believed[0] is None:
         found = find_directions(np.sum(votes, axis=0), srp.grid, n_sources)
         return Heard(*found, [list(range(len(found.azimuth)))] * len(votes), sound_map, 0)
-    per_block = [find_directions(vote, srp.grid) for vote in votes]
-    believed = pursued or [None] * len(votes)
-    return _join([better or found for better, found in zip(believed, per_block, strict=True)], srp.grid, sound_map)
+    per_block = [better or find_directions(vote, srp.grid) for better, vote in zip(believed, votes, strict=True)]
+    return _join(per_block, srp.grid, sound_map)
 
 
 def _join(per_block: list[Directions], grid: Grid, sound_map: SoundMap) -> Heard:

@@ -41,8 +41,7 @@ def recover(
 ) -> Scene:
     """Recover the scene: where each source is, how loud, and what it sounds like by itself.
 
-    Check the recording -> localise and count -> decode, each source from its direction -> levels and activity -> residual y - A
-    x.
+    Check the recording -> localise and count -> decode, each source from its direction -> levels and activity -> residual.
 
     Args:
         recording: microphones' samples; or the path of one multichannel file, or paths of one file a microphone.
@@ -59,7 +58,7 @@ def recover(
         GeometryError: no array, or one that does not fit the recording.
         ShapeError: an unknown method, or a count that makes no sense.
 
-    Cost: on one core about a tenth of the recording's duration with 4 microphones at 16 kHz; memory grows with sources and
+    Cost: on one core about a quarter of the recording's duration with 4 microphones at 16 kHz; memory grows with sources and
     duration only (long recordings are worked on in blocks).
     """
     report = progress or (lambda step, fraction: None)
