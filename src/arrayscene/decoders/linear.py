@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from arrayscene.decoders.base import Decoder, Estimate
+from arrayscene.decoders.quality import condition, directivity_factor, encoding_error, gain, noise_gain, white_noise_gain
 from arrayscene.errors import ShapeError
 from arrayscene.linalg import covariance, load_diagonal
 from arrayscene.response import MatrixResponse, Response
 
 
 class LinearState(NamedTuple):
-    """D (..., freq, source, mic), and the response that it decodes."""
+    """What `step` applies.
+
+    Attributes:
+        D: (..., freq, source, mic).
+        response: the response that D decodes; relative to the reference microphone, if there is one.
+        stats: figures of merit of D, see `arrayscene.decoders.quality`.
+    """
 
     D: Tensor
     response: Response
+    stats: Mapping[str, Tensor]
 
 
 class LinearDecoder(Decoder):
     """A decoder that applies one matrix a frequency (abstract): a subclass gives `weights`.
 
     Sources come out as heard at the reference microphone: the columns of A are divided by their entry there, unless that is zero.
+    The estimate's `stats` hold, per frequency and source, "gain" (complex), "white_noise_gain", "noise_gain", "encoding_error"
+    and, where the response knows its diffuse field, "directivity_factor"; per frequency "condition"; all linear.
 
     Args:
         reference: microphone, from 0; None leaves the scale of A as it is, so that D inverts A itself.
@@ -33,29 +44,42 @@ class LinearDecoder(Decoder):
         super().__init__()
         self.reference = reference
 
-    def weights(self, A: Tensor, y: Tensor) -> Tensor:
-        """D (..., freq, source, mic) for A (..., freq, mic, source) and the frames y (..., mic, freq, frame)."""
+    def weights(self, A: Tensor, y: Tensor, response: Response) -> Tensor:
+        """D (..., freq, source, mic).
+
+        Args:
+            A: (..., freq, mic, source) complex128, relative to the reference microphone.
+            y: (..., mic, freq, frame) the recording.
+            response: where A comes from; knows the diffuse field.
+        """
         raise NotImplementedError
 
     def init(self, y: Tensor, response: Response | None = None, *, generator: torch.Generator | None = None) -> LinearState:
-        """Compute D."""
+        """Compute D and its figures of merit."""
         if response is None:
             raise ShapeError(
                 f"{type(self).__name__}: no response came; pass e.g. PlaneWave(array, azimuth, frequencies=...), or use AuxIVA"
             )
         # Solved in double precision: the small matrices of low frequencies are nearly singular.
-        A = response.matrix()
-        if self.reference is not None:
-            A = relative_to(A, self.reference)
-        D = self.weights(A, y)
-        return LinearState(D.to(y.dtype), MatrixResponse(A, response.frequencies))
+        raw = response.matrix()
+        A = raw if self.reference is None else relative_to(raw, self.reference)
+        D = self.weights(A, y, response)
+        diffuse = response.diffuse()
+        stats = {
+            "gain": gain(D, A),
+            "noise_gain": noise_gain(D),
+            "white_noise_gain": white_noise_gain(D, A),
+            "encoding_error": encoding_error(D, A),
+            "condition": condition(A),
+        }
+        if diffuse is not None:
+            stats["directivity_factor"] = directivity_factor(D, raw, diffuse)
+        stats = {name: value.detach() for name, value in stats.items()}
+        return LinearState(D.to(y.dtype), MatrixResponse(A, response.frequencies), stats)
 
     def step(self, y: Tensor, state: LinearState) -> tuple[Estimate, LinearState]:
         """X = D y."""
-        x = torch.einsum("...fsm,...mft->...sft", state.D, y)
-        A = state.response.matrix()
-        stats = {"noise_gain": noise_gain(state.D), "condition": torch.linalg.cond(A.detach())}
-        return Estimate(x, state.response, stats), state
+        return Estimate(torch.einsum("...fsm,...mft->...sft", state.D, y), state.response, state.stats), state
 
 
 class DelayAndSum(LinearDecoder):
@@ -68,7 +92,7 @@ class DelayAndSum(LinearDecoder):
     Reference: H. L. Van Trees, "Optimum Array Processing", 2002, section 2.4.
     """
 
-    def weights(self, A: Tensor, y: Tensor) -> Tensor:
+    def weights(self, A: Tensor, y: Tensor, response: Response) -> Tensor:
         """A^H / |a_n|^2."""
         power = A.abs().square().sum(-2)
         return A.mH / power.clamp_min(torch.finfo(power.dtype).tiny)[..., None]
@@ -97,7 +121,7 @@ class PseudoInverse(LinearDecoder):
             raise ShapeError(f"PseudoInverse: loading {loading} came; 0 or more is needed")
         self.loading = loading
 
-    def weights(self, A: Tensor, y: Tensor) -> Tensor:
+    def weights(self, A: Tensor, y: Tensor, response: Response) -> Tensor:
         """The loaded inverse of A."""
         n_mics, n_sources = A.shape[-2:]
         D: Tensor
@@ -130,7 +154,7 @@ class MVDR(LinearDecoder):
         super().__init__(reference)
         self.noise, self.loading = noise, loading
 
-    def weights(self, A: Tensor, y: Tensor) -> Tensor:
+    def weights(self, A: Tensor, y: Tensor, response: Response) -> Tensor:
         """R^-1 a_n / (a_n^H R^-1 a_n), row by row."""
         R = load_diagonal(covariance(y if self.noise is None else self.noise).to(A.dtype), self.loading)
         whitened: Tensor = torch.linalg.solve(R, A)
@@ -142,8 +166,3 @@ def relative_to(A: Tensor, reference: int) -> Tensor:
     """A (..., freq, mic, source) with every column divided by its entry at the reference microphone, where that is not zero."""
     scale = A[..., reference : reference + 1, :]
     return A / torch.where(scale.abs() > 1e-12, scale, torch.ones_like(scale))
-
-
-def noise_gain(D: Tensor) -> Tensor:
-    """White-noise gain (..., freq, source) of each row of D: the power of unit sensor noise at the output."""
-    return D.detach().abs().square().sum(-1)

@@ -34,6 +34,15 @@ class Response(nn.Module):
         """A, complex128 of shape (..., freq, mic, source), at `frequencies` (hertz) or at the response's own."""
         raise NotImplementedError
 
+    def diffuse(self, frequencies: Tensor | None = None) -> Tensor | None:
+        """Covariance Gamma of a spherically isotropic field, what noise from everywhere looks like; None where it is unknown.
+
+        Gamma(f) = (1 / 4 pi) integral a(u) a(u)^H du over plane waves of unit power, in the microphones' own units.
+
+        Returns: (..., freq, mic, mic) complex128.
+        """
+        return None
+
     def forward(self, x: Tensor) -> Tensor:
         """Capture: y = A x, from sources (..., source, freq, frame) to microphones (..., mic, freq, frame), in the dtype of x."""
         return _apply(self.matrix().to(x.dtype), x, "Response")
@@ -49,27 +58,43 @@ class MatrixResponse(Response):
     Args:
         matrix: (..., freq, mic, source) complex.
         frequencies: (freq,) hertz.
+        diffuse: (..., freq, mic, mic) covariance of an isotropic field, where it is known.
 
     Raises:
-        ShapeError: where the two disagree on the number of frequencies, or other frequencies than its own are asked for.
+        ShapeError: where they disagree on the number of frequencies, or other frequencies than its own are asked for.
     """
 
     values: Tensor
+    diffuse_values: Tensor | None
 
-    def __init__(self, matrix: Tensor, frequencies: Tensor) -> None:
+    def __init__(self, matrix: Tensor, frequencies: Tensor, diffuse: Tensor | None = None) -> None:
         super().__init__(frequencies)
         if matrix.ndim < 3 or not matrix.is_complex() or matrix.shape[-3] != self.frequencies.numel():
             raise ShapeError(
                 f"MatrixResponse: a {matrix.dtype} matrix of shape {tuple(matrix.shape)} came for {self.frequencies.numel()}"
                 " frequencies; complex (..., freq, mic, source) is needed"
             )
+        if diffuse is not None and diffuse.shape[-3:] != (*matrix.shape[-3:-1], matrix.shape[-2]):
+            raise ShapeError(
+                f"MatrixResponse: a diffuse covariance of shape {tuple(diffuse.shape)} came for a matrix of"
+                f" {tuple(matrix.shape)}; (..., freq, mic, mic) is needed"
+            )
         self.register_buffer("values", matrix, persistent=False)
+        self.register_buffer("diffuse_values", diffuse, persistent=False)
 
     def matrix(self, frequencies: Tensor | None = None) -> Tensor:
         """A as it was given."""
+        self._check_frequencies(frequencies)
+        return self.values.to(torch.complex128)
+
+    def diffuse(self, frequencies: Tensor | None = None) -> Tensor | None:
+        """Gamma as it was given."""
+        self._check_frequencies(frequencies)
+        return None if self.diffuse_values is None else self.diffuse_values.to(torch.complex128)
+
+    def _check_frequencies(self, frequencies: Tensor | None) -> None:
         if frequencies is not None and not torch.equal(torch.as_tensor(frequencies).to(self.frequencies), self.frequencies):
             raise ShapeError("MatrixResponse: known at its own frequencies only; make the decoder's transform match them")
-        return self.values.to(torch.complex128)
 
 
 def _apply(matrix: Tensor, x: Tensor, who: str) -> Tensor:
