@@ -51,7 +51,7 @@ def _hopeless(recording):
         array=recording.array,
         reference_channel=recording.channels[0],
         sound_map=SoundMap(np.linspace(-np.pi, np.pi, 36, endpoint=False), np.zeros(36), np.arange(0.5, 8), np.ones((36, 8))),
-        reliability=Reliability(frequencies, flat, flat + 1, flat, 3000.0),
+        reliability=Reliability(frequencies, flat, flat, flat + 1, flat, 3000.0),
         method="none",
         why="a test",
         ambiguity="mirror",

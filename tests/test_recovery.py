@@ -107,8 +107,11 @@ def test_the_scene_fits_the_recording(truth: SimulatedScene, scene: Scene) -> No
     for values in (figures.residual_db, figures.condition, figures.noise_gain_db):
         assert values.shape == figures.frequencies.shape
         assert np.isfinite(values).all()
+    assert ((figures.reliability >= 0) & (figures.reliability <= 1)).all()
     speech = (figures.frequencies > 300) & (figures.frequencies < 4000)
     assert figures.residual_db[speech].mean() < -3
+    # Far below the first aliasing the talkers look alike to so small an array.
+    assert figures.reliability[speech].mean() > 0.5
     assert scene.why
     assert any("channel 1" in sentence for sentence in scene.assumptions)
     assert set(scene.timings) == {"check", "localise", "decode", "measure"}

@@ -87,10 +87,11 @@ def check_decoder(
 ) -> None:
     """Hold a decoder D to what every decoder promises.
 
-    Checked: shapes, dtype and device of the estimate; nothing that came in is changed, nothing is kept from call to call, no
-    random number is drawn behind the generator's back; `init` and `step` over blocks equal `forward`; a batch equals its items
-    one by one; complex64 agrees; 10 y gives 10 x; silence gives silence; one frame is enough; microphones in another order give
-    the same sources; NaN, infinity, real numbers and wrong axes are refused; gradients agree with differences.
+    Checked: shapes, dtype and device of the estimate, a reliability between 0 and 1 (NaN: unknown); nothing that came in is
+    changed, nothing is kept from call to call, no random number is drawn behind the generator's back; `init` and `step` over
+    blocks equal `forward`; a batch equals its items one by one; complex64 agrees; 10 y gives 10 x; silence gives silence; one
+    frame is enough; microphones in another order give the same sources; NaN, infinity, real numbers and wrong axes are refused;
+    gradients agree with differences.
 
     Args:
         decoder: its `reference` microphone, if it has one, keeps its place when the others are permuted.
@@ -156,6 +157,9 @@ def _check_estimate(estimate: Estimate, y: Tensor) -> None:
     assert x.dtype == y.dtype, f"estimate: {y.dtype} came in, {x.dtype} went out"
     assert x.device == y.device, f"estimate: y on {y.device}, x on {x.device}"
     assert bool(torch.isfinite(x.detach().abs()).all()), f"estimate: NaN or infinite values in x of y {tuple(y.shape)}, {y.dtype}"
+    trust = estimate.reliability
+    assert trust.shape[-2:] == (y.shape[-2], x.shape[-3]), f"reliability: {tuple(trust.shape)}; (..., freq, source) is promised"
+    assert not bool(((trust < 0) | (trust > 1)).any()), "reliability: outside of 0 to 1"
     if estimate.response is not None:
         A = estimate.response.matrix()
         size = (y.shape[-2], y.shape[-3], x.shape[-3])

@@ -12,11 +12,13 @@ from torch import Tensor
 
 from arrayscene.array import MicrophoneArray
 from arrayscene.choice import Choice
+from arrayscene.decoders import Estimate
 from arrayscene.decoders.linear import relative_to
+from arrayscene.decoders.reliability import SENSOR_NOISE, best_reliability
 from arrayscene.linalg import load_diagonal
 from arrayscene.listening import Heard, block_count, blocks
 from arrayscene.recording import Recording
-from arrayscene.response import far_field
+from arrayscene.response import Response, far_field
 from arrayscene.scene import Reliability
 
 
@@ -74,10 +76,9 @@ def unmix(recording: Recording, dc: NDArray[Any], heard: Heard, choice: Choice, 
             response = far_field(
                 array, torch.tensor(heard.azimuth[ids]), torch.tensor(heard.elevation[ids]), frequencies=frequencies
             )
-            x, found, _ = choice.decoder(y, response)
-            signals[ids, start:stop] += choice.stft.inverse(x, stop - start).numpy() * fade
-            A = (response if found is None else found).matrix()
-            account.add(y, x, A, response.matrix(), ids)
+            estimate = choice.decoder(y, response)
+            signals[ids, start:stop] += choice.stft.inverse(estimate.x, stop - start).numpy() * fade
+            account.add(y, estimate, response, ids)
         else:
             account.add_unexplained(y)
         done = stop
@@ -93,16 +94,21 @@ class _Account:
         self.frequencies = choice.stft.frequencies(sample_rate)
         self.aliasing_hz = array.aliasing_hz()
         self.heard, self.left = np.zeros(n), np.zeros(n)
-        self.condition_db, self.gain_db, self.n_blocks = np.zeros(n), np.zeros(n), 0
+        self.condition_db, self.gain_db, self.trust, self.n_blocks = np.zeros(n), np.zeros(n), np.zeros(n), 0
         self.match, self.weight = np.zeros(n_sources), np.zeros(n_sources)
 
-    def add(self, y: Tensor, x: Tensor, A: Tensor, steering: Tensor, ids: list[int]) -> None:
+    def add(self, y: Tensor, estimate: Estimate, response: Response, ids: list[int]) -> None:
+        x, found, _ = estimate
+        A, steering = (response if found is None else found).matrix(), response.matrix()
         explained = torch.einsum("fms,sft->mft", A.to(x.dtype), x)
         self.heard += _power(y)
         self.left += _power(y - explained)
         self.condition_db += 20 * np.log10(np.clip(torch.linalg.cond(A).numpy(), 1, 1e6))
         gain = torch.linalg.inv(load_diagonal(A.mH @ A, 1e-9)).diagonal(dim1=-2, dim2=-1).real.amax(-1)
         self.gain_db += 10 * np.log10(np.clip(gain.numpy(), 1e-6, 1e9))
+        # What the sources leave is the noise that the reliability is judged against, and no less than a microphone's own.
+        noise = (y - explained).abs().square().mean(dim=(0, 2)) / x.abs().square().mean(dim=(0, 2)).clamp_min(1e-30)
+        self.trust += best_reliability(A, noise.double().clamp(SENSOR_NOISE, 1e6)).mean(-1).numpy()
         self.n_blocks += 1
         # Compared where the array has neither lost all phase nor begun to alias.
         band = (self.frequencies > 300) & (self.frequencies < min(max(self.aliasing_hz, 1000.0), 6000.0))
@@ -129,6 +135,7 @@ class _Account:
         n = max(self.n_blocks, 1)
         return Reliability(
             frequencies=self.frequencies.numpy(),
+            reliability=self.trust / n,
             residual_db=10 * np.log10(np.maximum(self.left, 1e-12 * self.heard) + 1e-30) - 10 * np.log10(self.heard + 1e-30),
             condition=10 ** (self.condition_db / n / 20),
             noise_gain_db=self.gain_db / n,

@@ -74,6 +74,7 @@ def build_reliability(sample_rate: int) -> Reliability:
     ripple = np.sin(frequencies / 90.0)
     return Reliability(
         frequencies=frequencies,
+        reliability=1.0 / (1.0 + np.exp(2.0 - frequencies / 300.0)),
         residual_db=-12.0 + 3.0 * ripple + 4.0 * frequencies / sample_rate,
         condition=1.0 + 20.0 / (1.0 + frequencies / 200.0),
         noise_gain_db=2.0 - 6.0 * frequencies / sample_rate + ripple,

@@ -49,7 +49,7 @@ def test_spectrum_is_in_third_octaves(make_scene):
     assert 1000.0 in centres
     assert centres == sorted(centres)
     assert len(centres) < 40
-    assert all(set(band) == {"frequency_hz", "residual_db", "condition", "noise_gain_db"} for band in spectrum)
+    assert all(set(band) == {"frequency_hz", "reliability", "residual_db", "condition", "noise_gain_db"} for band in spectrum)
 
 
 def test_nothing_known_is_null(make_scene):
@@ -59,7 +59,9 @@ def test_nothing_known_is_null(make_scene):
         scene,
         sources=[replace(scene.sources[0], azimuth=None, elevation=None, level_db=-np.inf, active=np.empty((0, 2)))],
         mixture=np.zeros_like(scene.mixture),
-        reliability=replace(scene.reliability, residual_db=blank, condition=np.full_like(blank, np.inf), noise_gain_db=blank),
+        reliability=replace(
+            scene.reliability, reliability=blank, residual_db=blank, condition=np.full_like(blank, np.inf), noise_gain_db=blank
+        ),
     )
     document = strict(dumps(scene_to_dict(scene)))
     assert document["residual_db"] is None

@@ -10,6 +10,7 @@ from torch import Tensor
 from arrayscene.decoders.base import Decoder, Estimate
 from arrayscene.decoders.linear import relative_to
 from arrayscene.decoders.quality import condition, noise_gain
+from arrayscene.decoders.reliability import reliability
 from arrayscene.errors import ShapeError
 from arrayscene.kernels import banded_weights, iss_sweep
 from arrayscene.linalg import fit_response, load_diagonal
@@ -128,7 +129,8 @@ class AuxIVA(Decoder):
     def step(self, y: Tensor, state: DemixingState) -> tuple[Estimate, DemixingState]:
         """X = D y with the D that was learnt."""
         x = torch.einsum("...fsm,...mft->...sft", state.D, y)
-        stats = {"noise_gain": noise_gain(state.D.detach()), "condition": condition(state.response.values)}
+        D, A = state.D.detach(), state.response.values.detach()
+        stats = {"noise_gain": noise_gain(D), "condition": condition(A), "reliability": reliability(D, A)}
         return Estimate(x, state.response, stats), state
 
     def _weights(self, outputs: Tensor, edges: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from arrayscene.decoders.reliability import best_reliability
 from arrayscene.errors import RecordingError, ShapeError
 from arrayscene.response import Response
 
@@ -18,12 +19,25 @@ class Estimate(NamedTuple):
     Attributes:
         x: (..., source, freq, frame) sources as heard at the reference microphone.
         response: the A that explains the recording, y ~ A x; None where the decoder knows none.
-        stats: figures by name, e.g. "noise_gain" (..., freq, source).
+        stats: figures by name, e.g. "condition" (..., freq).
     """
 
     x: Tensor
     response: Response | None
     stats: Mapping[str, Tensor]
+
+    @property
+    def reliability(self) -> Tensor:
+        """(..., freq, source) 0 to 1: the share of each source that can be right, see `arrayscene.decoders.reliability`.
+
+        The decoder's own figure where it gives one, else that of the best linear decoder for the response that was found; NaN
+        where nothing is known of A.
+        """
+        if "reliability" in self.stats:
+            return self.stats["reliability"]
+        if self.response is not None:
+            return best_reliability(self.response.matrix())
+        return torch.full((*self.x.shape[:-3], self.x.shape[-2], self.x.shape[-3]), torch.nan, device=self.x.device)
 
 
 class Decoder(nn.Module):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from arrayscene.decoders.base import Decoder, Estimate
 from arrayscene.decoders.quality import condition, directivity_factor, encoding_error, gain, noise_gain, white_noise_gain
+from arrayscene.decoders.reliability import reliability
 from arrayscene.errors import ShapeError
 from arrayscene.linalg import covariance, load_diagonal
 from arrayscene.response import MatrixResponse, Response
@@ -33,8 +34,8 @@ class LinearDecoder(Decoder):
     """A decoder that applies one matrix a frequency (abstract): a subclass gives `weights`.
 
     Sources come out as heard at the reference microphone: the columns of A are divided by their entry there, unless that is zero.
-    The estimate's `stats` hold, per frequency and source, "gain" (complex), "white_noise_gain", "noise_gain", "encoding_error"
-    and, where the response knows its diffuse field, "directivity_factor"; per frequency "condition"; all linear.
+    The estimate's `stats` hold, per frequency and source, "gain" (complex), "white_noise_gain", "noise_gain", "encoding_error",
+    "reliability" and, where the response knows its diffuse field, "directivity_factor"; per frequency "condition"; all linear.
 
     Args:
         reference: microphone, from 0; None leaves the scale of A as it is, so that D inverts A itself.
@@ -71,6 +72,7 @@ class LinearDecoder(Decoder):
             "white_noise_gain": white_noise_gain(D, A),
             "encoding_error": encoding_error(D, A),
             "condition": condition(A),
+            "reliability": reliability(D, A, response.frequencies),
         }
         if diffuse is not None:
             stats["directivity_factor"] = directivity_factor(D, raw, diffuse)

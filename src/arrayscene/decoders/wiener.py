@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from arrayscene.decoders.base import Decoder, Estimate
+from arrayscene.decoders.quality import condition
 from arrayscene.errors import ShapeError
 from arrayscene.kernels import multichannel_wiener
 from arrayscene.linalg import fit_response
@@ -99,7 +100,7 @@ class MultichannelWiener(Decoder):
         variances = state.variances[..., state.position : end, :]
         x = multichannel_wiener(y.movedim(-3, -1), variances, state.covariances, state.noise, self.reference)
         x = x.movedim(-1, -3)[..., :-1, :, :]
-        stats = {"condition": torch.linalg.cond(state.response.matrix())}
+        stats = {"condition": condition(state.response.matrix())}
         return Estimate(x, state.response, stats), state._replace(position=end)
 
     def _pilot_images(self, samples: Tensor, response: Response | None, generator: torch.Generator | None) -> Tensor:

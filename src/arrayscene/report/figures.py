@@ -166,31 +166,34 @@ def brightest_db(spectrograms: Sequence[NDArray[np.float32]]) -> float:
 
 
 def reliability_figure(scene: Scene) -> Figure:
-    """Residual, condition number and noise gain over frequency; thin a frequency, bold a third-octave band."""
+    """Reliability, residual, condition number and noise gain over frequency; thin a frequency, bold a third-octave band."""
     trust = scene.reliability
     shown = trust.frequencies >= 50.0
     if not shown.any():
         return _note("No reliability figures: the recording is too short.")
-    figure = _figure(_WIDTH, 4.8)
+    figure = _figure(_WIDTH, 6.2)
     bands = third_octaves(scene)
     limits = (50.0, float(trust.frequencies.max()))
     panels = (
+        ("reliability", trust.reliability, "Reliability"),
         ("residual_db", trust.residual_db, "Residual (dB)"),
         ("condition", trust.condition, "Condition number"),
         ("noise_gain_db", trust.noise_gain_db, "Noise gain (dB)"),
     )
     for index, (key, values, label) in enumerate(panels):
-        axes = figure.add_axes((0.085, 0.1 + 0.295 * (2 - index), 0.895, 0.265))
+        axes = figure.add_axes((0.085, 0.075 + 0.228 * (3 - index), 0.895, 0.205))
         axes.set_xscale("log")
         if key == "condition":
             _decades(axes, values[shown])
+        elif key == "reliability":
+            axes.set_ylim(0.0, 1.02)
         else:
             axes.axhline(0.0, color="#8c96a3", linewidth=0.8, linestyle=(0, (4, 3)))
         axes.plot(trust.frequencies[shown], np.where(np.isfinite(values), values, np.nan)[shown], color="#9dbbd4", linewidth=0.7)
         known = [(band["frequency_hz"], band[key]) for band in bands if band[key] is not None]
         if known:
             axes.plot(*zip(*known, strict=True), color=source_colour(1).fill, linewidth=1.8, marker="o", markersize=3)
-        _frequency_axis(axes, limits, labelled=index == 2)
+        _frequency_axis(axes, limits, labelled=index == 3)
         axes.set_ylabel(label, fontsize=9)
         if limits[0] < trust.aliasing_hz < limits[1]:
             axes.axvline(trust.aliasing_hz, color=source_colour(2).fill, linewidth=1.2, linestyle=(0, (5, 2)))

@@ -133,10 +133,12 @@ def _trust(scene: Scene, folder: Path, residual_db: float) -> str:
     return (
         f'<section id="trust"><h2>How far to trust it</h2><p>{escape(sections.trust_in_words(scene, residual_db))}</p>'
         + _figure(figures.reliability_figure(scene), folder, "reliability.png",
-                  f"Residual, condition number and noise gain over frequency. {sections.trust_in_words(scene, residual_db)}",
-                  "Residual: energy that the sources do not explain, 0 dB being all of it. Condition number: how alike the "
-                  "sources look to the array; 1 is ideal. Noise gain: above 0 dB the decoder amplifies the microphones' own "
-                  "noise. Thin: a frequency; bold: a third-octave band.")
+                  "Reliability, residual, condition number and noise gain over frequency. "
+                  f"{sections.trust_in_words(scene, residual_db)}",
+                  "Reliability: the share of what is returned that can be right; it falls where the sources look alike to the "
+                  "array and where the recording holds more than them. Residual: energy that the sources do not explain, 0 dB "
+                  "being all of it. Condition number: how alike the sources look to the array; 1 is ideal. Noise gain: above "
+                  "0 dB the decoder amplifies the microphones' own noise. Thin: a frequency; bold: a third-octave band.")
         + sections.assumptions(scene)
         + "</section>\n"
     )  # fmt: skip

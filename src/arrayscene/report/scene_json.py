@@ -105,7 +105,7 @@ def _source(scene: Scene, source: Source, index: int) -> dict[str, Any]:
 
 
 def third_octaves(scene: Scene) -> list[dict[str, float | None]]:
-    """Reliability in third-octave bands (base ten, IEC 61260-1): power-weighted residual, median condition, worst noise gain."""
+    """Third-octave bands (base ten, IEC 61260-1): power-weighted reliability and residual, median condition, worst noise gain."""
     trust = scene.reliability
     power = power_at(scene.mixture, scene.sample_rate, trust.frequencies)
     audible = trust.frequencies[trust.frequencies > 0]
@@ -128,7 +128,11 @@ def _band(trust: Reliability, power: Any, inside: Any) -> dict[str, float | None
     condition = trust.condition[inside][np.isfinite(trust.condition[inside])]
     noise_gain = trust.noise_gain_db[inside][np.isfinite(trust.noise_gain_db[inside])]
     mean = float(np.average(residual[known], weights=weights[known])) if known.any() else 0.0
+    trusted = np.isfinite(trust.reliability[inside]) & (weights > 0)
     return {
+        "reliability": number(float(np.average(trust.reliability[inside][trusted], weights=weights[trusted])), 3)
+        if trusted.any()
+        else None,
         "residual_db": number(10.0 * math.log10(mean), 2) if mean > 0 else None,
         "condition": number(float(np.median(condition)), 2) if condition.size else None,
         "noise_gain_db": number(float(noise_gain.max()), 2) if noise_gain.size else None,
