@@ -33,19 +33,20 @@ def describe() -> str:
     return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, {packages}"
 
 
+def as_table(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> list[str]:
+    """Lines of a Markdown table."""
+    head = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    return head + ["| " + " | ".join(str(row.get(column, "")) for column in columns) + " |" for row in rows]
+
+
 def write_table(name: str, purpose: str, machine: str, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
     """Write results/NAME.md and print it."""
-    lines = [
-        f"# {name}",
-        "",
-        " ".join(purpose.split()),
-        "",
-        machine,
-        "",
-        "| " + " | ".join(columns) + " |",
-        "|" + "---|" * len(columns),
-    ]
-    lines += ["| " + " | ".join(str(row.get(column, "")) for column in columns) + " |" for row in rows]
+    lines = [f"# {name}", "", " ".join(purpose.split()), "", machine, "", *as_table(columns, rows)]
+    write_page(name, lines)
+
+
+def write_page(name: str, lines: Sequence[str]) -> None:
+    """Write lines of Markdown to results/NAME.md and print them."""
     text = "\n".join(lines) + "\n"
     (ROOT / "results").mkdir(exist_ok=True)
     (ROOT / "results" / f"{name}.md").write_text(text, encoding="utf-8")

@@ -24,6 +24,9 @@ from arrayscene.errors import ArraySceneError, GeometryError
 SQUARE = [[0.1, 0.1, 0.0], [-0.1, 0.1, 0.0], [-0.1, -0.1, 0.0], [0.1, -0.1, 0.0]]
 
 
+AXES = st.tuples(*[st.floats(-2, 2)] * 3).filter(lambda axis: math.hypot(*axis) > 1e-3)
+
+
 @st.composite
 def arrays(draw: st.DrawFn) -> MicrophoneArray:
     n_mics = draw(st.integers(1, 6))
@@ -32,6 +35,11 @@ def arrays(draw: st.DrawFn) -> MicrophoneArray:
     positions = np.array(grid) * draw(st.floats(0.001, 0.01))
     channels = draw(st.none() | st.permutations(range(1, 9)).map(lambda order: tuple(order[:n_mics])))
     words = st.text(max_size=12)
+
+    def each(numbers: st.SearchStrategy[float]) -> st.SearchStrategy[tuple[float, ...] | None]:
+        return st.none() | st.tuples(*[numbers] * n_mics)
+
+    body_radius = draw(st.none() | st.floats(1e-3, 1.0))
     return MicrophoneArray(
         positions=positions,
         name=draw(words),
@@ -41,53 +49,14 @@ def arrays(draw: st.DrawFn) -> MicrophoneArray:
         zero_direction=draw(words),
         source=draw(words),
         sample_rate=draw(st.none() | st.integers(1, 192_000)),
-        body_radius=draw(st.none() | st.floats(1e-3, 1.0)),
+        body_radius=body_radius,
+        body_shape=draw(st.sampled_from(["sphere", "cylinder"])) if body_radius else "sphere",
+        directivity=draw(each(st.floats(0, 1))),
+        orientations=np.array(draw(st.lists(AXES, min_size=n_mics, max_size=n_mics))),
+        gains_db=draw(each(st.floats(-120, 120))),
+        delays=draw(each(st.floats(-1, 1))),
+        blocks=draw(each(st.integers(1, 9))),
     )
-
-
-class TestGenerators:
-    @given(n=st.integers(1, 40), radius=st.floats(0.005, 0.4), start=st.floats(-math.pi, math.pi), center=st.booleans())
-    def test_circular_is_an_even_ring_counter_clockwise(self, n: int, radius: float, start: float, center: bool) -> None:
-        array = MicrophoneArray.circular(n, radius, start_angle=start, center=center)
-        ring = array.positions[:n, 0] + 1j * array.positions[:n, 1]
-        assert array.n_mics == n + center
-        np.testing.assert_allclose(abs(ring), radius)
-        np.testing.assert_allclose(ring[0], radius * np.exp(1j * start), atol=1e-12)
-        np.testing.assert_allclose(ring[1:] / ring[:-1], np.exp(2j * np.pi / n), atol=1e-9)
-        assert not array.positions[:, 2].any()
-        if center:
-            assert array.positions[-1].tolist() == [0, 0, 0]
-
-    @given(n=st.integers(1, 40), spacing=st.floats(0.005, 0.5), axis=st.sampled_from("xyz"))
-    def test_linear_is_centred_and_grows_along_its_axis(self, n: int, spacing: float, axis: str) -> None:
-        positions = MicrophoneArray.linear(n, spacing, axis=axis).positions
-        along = positions[:, "xyz".index(axis)]
-        np.testing.assert_allclose(positions.mean(axis=0), 0.0, atol=1e-12)
-        np.testing.assert_allclose(np.diff(along), spacing)
-        assert np.count_nonzero(np.ptp(positions, axis=0)) == (1 if n > 1 else 0)
-
-    def test_linear_lies_along_y_so_that_the_front_is_broadside(self) -> None:
-        assert MicrophoneArray.linear(3, 0.05).positions.tolist() == [[0, -0.05, 0], [0, 0, 0], [0, 0.05, 0]]
-
-    def test_rectangular_runs_fastest_along_y(self) -> None:
-        assert MicrophoneArray.rectangular(2, 2, 0.2, 0.1).positions.tolist() == [
-            [-0.1, -0.05, 0], [-0.1, 0.05, 0], [0.1, -0.05, 0], [0.1, 0.05, 0],
-        ]  # fmt: skip
-
-    @pytest.mark.parametrize(
-        ("make", "message"),
-        [
-            (lambda: MicrophoneArray.circular(0, 0.1), "n = 0"),
-            (lambda: MicrophoneArray.circular(2.5, 0.1), "n = 2.5"),
-            (lambda: MicrophoneArray.circular(4, -0.1), "radius = -0.1"),
-            (lambda: MicrophoneArray.linear(4, math.nan), "spacing = nan"),
-            (lambda: MicrophoneArray.linear(4, 0.1, axis="w"), "axis 'w'"),
-            (lambda: MicrophoneArray.rectangular(2, 2, 0.1, 0), "dy = 0"),
-        ],
-    )
-    def test_impossible_sizes_are_refused_with_their_value(self, make, message: str) -> None:
-        with pytest.raises(GeometryError, match=re.escape(message)):
-            make()
 
 
 class TestPositions:
@@ -134,6 +103,13 @@ class TestPositions:
         with pytest.warns(GeometryWarning, match=unit):
             MicrophoneArray.from_positions(ring * scale)
 
+    @pytest.mark.parametrize(
+        ("spec", "metres"), [("circular:6:6", "0.12 m"), ("linear:8:4", "0.28 m"), ("circular:4:20", "0.04 m")]
+    )
+    def test_centimetres_and_millimetres_of_plausible_arrays_are_doubted(self, spec: str, metres: str) -> None:
+        with pytest.warns(GeometryWarning, match=re.escape(metres)):
+            MicrophoneArray.resolve(spec)
+
     def test_a_room_wide_array_of_close_pairs_is_not_doubted(self) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -158,11 +134,56 @@ class TestPositions:
             {"names": ["a"]},
             {"sample_rate": 0},
             {"body_radius": -1.0},
+            {"body_shape": "cube"},
+            {"directivity": [0.5, 0.5]},
+            {"directivity": 1.5},
+            {"directivity": "cardioid"},
+            {"orientations": [[1, 0, 0]]},
+            {"orientations": [[0, 0, 0]] * 4},
+            {"orientations": [[0, 0, math.nan]] * 4},
+            {"gains_db": [0.0, 0.0, 0.0]},
+            {"gains_db": [0.0, 0.0, 0.0, math.inf]},
+            {"delays": [12.5, 0, 0, 0]},
+            {"blocks": [1, 1, 2]},
+            {"blocks": [0, 1, 1, 2]},
         ],
     )
     def test_labels_that_do_not_fit_are_refused(self, labels) -> None:
         with pytest.raises(GeometryError, match=next(iter(labels))):
             MicrophoneArray.from_positions(SQUARE, **labels)
+
+
+class TestDirectionalMicrophones:
+    def test_one_number_stands_for_all_and_axes_point_outwards(self) -> None:
+        array = MicrophoneArray.from_positions(np.array(SQUARE) + 1.0, directivity=0.5)
+        assert array.directivity == (0.5,) * 4
+        np.testing.assert_allclose(array.orientations, np.array(SQUARE) / np.linalg.norm(SQUARE, axis=1)[:, None])
+
+    def test_axes_of_any_length_become_unit_vectors(self) -> None:
+        array = MicrophoneArray.from_positions([[0, 0, 0]], directivity=[0.0], orientations=[[0, 3, -4]])
+        np.testing.assert_allclose(array.orientations, [[0, 0.6, -0.8]])
+        with pytest.raises(ValueError, match="read-only"):
+            array.orientations[0] = 1.0
+
+    def test_a_directional_microphone_in_the_middle_needs_an_axis(self) -> None:
+        middle = [*SQUARE, [0, 0, 0]]
+        with pytest.raises(GeometryError, match=r"microphone 5 .* centroid.*give an axis"):
+            MicrophoneArray.from_positions(middle, directivity=0.5)
+        assert MicrophoneArray.from_positions(middle, directivity=[0.5] * 4 + [1.0]).n_mics == 5
+
+    def test_select_keeps_what_each_microphone_has(self) -> None:
+        array = MicrophoneArray.from_positions(
+            SQUARE, directivity=[0, 0.25, 0.5, 1], gains_db=[1, 2, 3, 4], delays=[1e-6, 2e-6, 3e-6, 4e-6], blocks=[1, 1, 2, 2]
+        )
+        chosen = array.select([3, 1])
+        assert (chosen.directivity, chosen.gains_db, chosen.delays, chosen.blocks) == ((1, 0.25), (4, 2), (4e-6, 2e-6), (2, 1))
+        # The axes stay, though the centroid is another.
+        np.testing.assert_array_equal(chosen.orientations, array.orientations[[3, 1]])
+
+    def test_delays_are_seconds_inside_and_microseconds_in_files(self, tmp_path: Path) -> None:
+        MicrophoneArray.from_positions(SQUARE, delays=[0, 1e-5, -2.5e-6, 0]).save(tmp_path / "a.json")
+        assert json.loads((tmp_path / "a.json").read_text())["delays_us"] == [0, 10, -2.5, 0]
+        assert MicrophoneArray.load(tmp_path / "a.json").delays == (0, 1e-5, -2.5e-6, 0)
 
 
 class TestMeasures:
@@ -247,7 +268,10 @@ class TestFiles:
             ("a.json", "[1, 2]", "a list came"),
             ("a.json", '{"positions": [[0, 0, 0], [0, 0, 0]]}', "microphones 1 and 2"),
             ("a.json", "\ufeff", "line 1"),
-            ("a.xml", "<pos/>", "suffix '.xml'"),
+            ("a.json", '{"positions": [[0, 0, 0]], "gains_db": [1, 2]}', "gains_db: [1, 2] came for 1 microphones"),
+            ("a.json", '{"positions": [[0, 0, 0]], "delays_us": ["1"]}', "delays_us: ['1'] came for 1 microphones"),
+            ("a.json", '{"positions": [[0, 0, 0]], "delays": [0]}', "unknown key 'delays'; did you mean 'delays_us'?"),
+            ("a.txt", "0 0 0", "suffix '.txt'"),
         ],
     )
     def test_a_wrong_file_is_refused_with_its_place(self, tmp_path: Path, name: str, text: str, message: str) -> None:
@@ -308,12 +332,19 @@ class TestResolve:
         assert MicrophoneArray.resolve("mine.json") == array
         assert MicrophoneArray.resolve(tmp_path / "mine.json") == array
         assert MicrophoneArray.resolve("linear:4:5e-2") == MicrophoneArray.linear(4, 0.05)
+        assert MicrophoneArray.resolve("Circular: 6 : 0.05") == array
+        assert MicrophoneArray.resolve("rectangular:4x2:0.04") == MicrophoneArray.rectangular(4, 2, 0.04, 0.04)
+        assert MicrophoneArray.resolve("spiral:16:0.2") == MicrophoneArray.spiral(16, 0.2)
+        assert MicrophoneArray.resolve("spherical:32:0.042") == MicrophoneArray.spherical(32, 0.042)
+        assert MicrophoneArray.resolve("cylinder:3x8:0.1:0.2") == MicrophoneArray.cylinder(3, 8, 0.1, 0.2)
+        assert MicrophoneArray.resolve("random:8:0.2:3") == MicrophoneArray.random(8, 0.2, seed=3)
         assert MicrophoneArray.resolve("UMA 8").name == "uma-8"
+        assert MicrophoneArray.resolve("uma8").name == "uma-8"
 
     def test_a_file_goes_before_a_device_of_the_same_name(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "uma-8").write_text("{}")
         monkeypatch.chdir(tmp_path)
-        with pytest.raises(GeometryError, match=r"array file uma-8.*\.json or \.toml"):
+        with pytest.raises(GeometryError, match=r"array file uma-8.*\.json, \.toml, \.xml, \.sofa"):
             MicrophoneArray.resolve("uma-8")
 
     @pytest.mark.parametrize(
@@ -322,7 +353,12 @@ class TestResolve:
             ("uma-9", "did you mean 'uma-8'?"),
             ("respeeker usb 4", "did you mean 'respeaker-usb-4'?"),
             ("xyzzy", "known are aria-gen1-large"),
+            ("respeaker", "did you mean 'respeaker-6', 'respeaker-hat-4', 'respeaker-usb-4' or 'respeaker-usb-7'?"),
             ("circular:6", "circular:N:RADIUS"),
+            ("sperical:4:0.1", "did you mean spherical:N:RADIUS?"),
+            ("rectangular:4:0.05", "rectangular:NXxNY:SPACING"),
+            ("cylinder:3x8:0.1", "cylinder:RINGSxN:RADIUS:HEIGHT"),
+            ("12:5", "known are circular:N:RADIUS"),
             ("linear:six:0.05", "linear:N:SPACING"),
             ("circular:4:-1", "radius = -1.0"),
             ("none.toml", "No such file"),

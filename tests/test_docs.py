@@ -94,3 +94,11 @@ def test_examples_run(script: Path, tmp_path: Path) -> None:
     pytest.importorskip("pyroomacoustics", reason="the examples simulate their input: pip install arrayscene[rooms]")
     result = subprocess.run([sys.executable, script, tmp_path], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
+
+
+def test_tables_of_responses_and_decoders_are_current(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    from make_tables import PAGE, with_tables
+
+    text = PAGE.read_text(encoding="utf-8")
+    assert with_tables(text) == text, "run python tools/make_tables.py"

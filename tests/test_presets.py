@@ -128,6 +128,20 @@ def test_microphones_of_a_rigid_sphere_are_on_its_surface(name: str) -> None:
     np.testing.assert_allclose(np.linalg.norm(array.positions, axis=1), array.body_radius, rtol=1e-3)
 
 
+@pytest.mark.parametrize("name", ["sennheiser-ambeo", "zoom-h3vr"])
+def test_capsules_of_tetrahedra_are_cardioids_that_look_outwards(name: str) -> None:
+    array = MicrophoneArray.preset(name)
+    assert array.directivity == (0.5,) * 4
+    np.testing.assert_allclose(array.orientations, array.positions / np.linalg.norm(array.positions, axis=1)[:, None])
+
+
+@pytest.mark.parametrize("name", ["eigenmike-em32", "eigenmike-em64", "zylia-zm1"])
+def test_spherical_microphones_sit_on_a_rigid_sphere(name: str) -> None:
+    array = MicrophoneArray.preset(name)
+    assert array.body_radius is not None
+    assert (array.body_shape, array.directivity) == ("sphere", None)
+
+
 class TestKnownErrors:
     def test_em32_microphone_8_is_below_the_horizon(self) -> None:
         positions = MicrophoneArray.preset("eigenmike-em32").positions

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from typing import Literal, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,12 @@ COINCIDENT = 1e-4
 
 LARGEST_APERTURE = 50.0
 """Metres above which an aperture is taken for a mistake of units."""
+
+LARGEST_GAIN_DB = 120.0
+"""dB above which a channel's gain is taken for a mistake."""
+
+LARGEST_DELAY = 1.0
+"""Seconds above which a channel's delay is taken for a mistake of units."""
 
 SPARSEST = 1.0
 """Metres between closest microphones from which on an array looks like centimetres: it would alias above 170 Hz."""
@@ -73,13 +79,16 @@ def check_positions(positions: NDArray[np.float64]) -> None:
             f"{positions[first[closest]].tolist()} m; different places were wanted; correct one of them or leave it out"
         )
     aperture, nearest = float(apart.max()), float(apart[closest])
-    if aperture > LARGEST_APERTURE:
-        doubt = f"the aperture is {aperture:g} m; if that is millimetres, divide by 1000 ({aperture / 1000:g} m)"
-    elif nearest >= SPARSEST:
-        doubt = f"the closest microphones are {nearest:g} m apart; if that is centimetres, divide by 100 ({nearest / 100:g} m)"
-    else:
+    if aperture <= LARGEST_APERTURE and nearest < SPARSEST:
         return
-    warnings.warn(f"positions are in metres: {doubt}", GeometryWarning, stacklevel=5)
+    units = {"centimetres": 100, "millimetres": 1000}
+    likely = {word: size for word, size in units.items() if 0.005 <= nearest / size <= 0.5 and aperture / size <= 5} or units
+    meant = ", ".join(f"if those are {word}, divide by {size} (aperture {aperture / size:g} m)" for word, size in likely.items())
+    warnings.warn(
+        f"positions are in metres: the aperture is {aperture:g} m, the closest microphones are {nearest:g} m apart; {meant}",
+        GeometryWarning,
+        stacklevel=5,
+    )
 
 
 def distances(positions: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -94,9 +103,9 @@ def check_labels(
     channels: Sequence[int] | None,
     hardware_channels: int | None,
     sample_rate: int | None,
-    body_radius: float | None,
+    blocks: Sequence[int] | None,
 ) -> None:
-    """Refuse names, channels and sizes that do not fit `n_mics` microphones; the arguments are those of MicrophoneArray.
+    """Refuse names, channels and counts that do not fit `n_mics` microphones; the arguments are those of MicrophoneArray.
 
     Raises:
         GeometryError: naming the label and what it was.
@@ -106,8 +115,11 @@ def check_labels(
     for label, value in (("hardware_channels", hardware_channels), ("sample_rate", sample_rate)):
         if value is not None:
             check_count(label, value)
-    if body_radius is not None:
-        check_length("body_radius", body_radius)
+    if blocks is not None and not (len(blocks) == n_mics and all(_is_count(block) for block in blocks)):
+        raise GeometryError(
+            f"blocks: {list(blocks)} came for {n_mics} microphones; "
+            "the number of its sub-array, counted from 1, was wanted for each microphone"
+        )
     if channels is None:
         return
     fits = all(_is_count(channel) and channel <= (hardware_channels or channel) for channel in channels)
@@ -117,6 +129,98 @@ def check_labels(
             f"channels: {list(channels)} came for {n_mics} microphones; "
             f"one file channel per microphone was wanted, all different, counted from 1{limit}"
         )
+
+
+def check_body(radius: float | None, shape: str) -> None:
+    """Refuse a body that is no sphere or cylinder of a positive radius.
+
+    Raises:
+        GeometryError: naming the field and what it was.
+    """
+    if radius is not None:
+        check_length("body_radius", radius)
+    if shape not in ("sphere", "cylinder"):
+        raise GeometryError(f"body_shape: {shape!r} came; 'sphere' or 'cylinder' was wanted")
+
+
+def as_numbers(label: str, values: object, n_mics: int, largest: float, unit: str) -> tuple[float, ...] | None:
+    """One finite number for each microphone, of at most `largest` in absolute value, as plain floats; None stays None.
+
+    Raises:
+        GeometryError: naming `label` and what came.
+    """
+    if values is None:
+        return None
+    numbers = [float(value) if _is_number(value) else math.nan for value in _listed(values)]
+    if len(numbers) != n_mics or not all(abs(number) <= largest for number in numbers):
+        raise GeometryError(
+            f"{label}: {_short(values)} came for {n_mics} microphones; "
+            f"one number in {unit} for each was wanted, none beyond {largest:g} {unit}"
+        )
+    return tuple(numbers)
+
+
+def as_directivity(values: object, n_mics: int) -> tuple[float, ...] | None:
+    """One p from 0 (figure of eight) to 1 (omnidirectional) for each microphone; a single number stands for all.
+
+    Raises:
+        GeometryError: another number of values, or one outside 0 to 1.
+    """
+    if values is None:
+        return None
+    several = [values] * n_mics if _is_number(values) else _listed(values)
+    numbers = [float(value) if _is_number(value) else math.nan for value in several]
+    if len(numbers) != n_mics or not all(0 <= number <= 1 for number in numbers):
+        raise GeometryError(
+            f"directivity: {_short(values)} came for {n_mics} microphones; a number from 0 (figure of eight) over 0.5 (cardioid) "
+            "to 1 (omnidirectional) was wanted for each, or one for all"
+        )
+    return tuple(numbers)
+
+
+def as_orientations(
+    axes: ArrayLike | None, positions: NDArray[np.float64], directivity: Sequence[float] | None
+) -> NDArray[np.float64] | None:
+    """Unit vectors along the microphones' axes, (M, 3), read-only.
+
+    Args:
+        axes: (M, 3) of any length; None for axes away from the array's centroid.
+        positions: (M, 3) metres.
+        directivity: p of each microphone; without it and without axes there is nothing to say.
+
+    Raises:
+        GeometryError: a vector for each microphone is not there or has no direction, or a directional microphone at the
+            centroid whose axis is not given.
+    """
+    if axes is None and directivity is None:
+        return None
+    if axes is None:
+        vectors = positions - positions.mean(axis=0)
+        at_centre = np.linalg.norm(vectors, axis=1) < COINCIDENT
+        # The axis of an omnidirectional microphone means nothing.
+        vectors[at_centre] = [1.0, 0.0, 0.0]
+        lost = [mic for mic in range(len(positions)) if at_centre[mic] and directivity is not None and directivity[mic] < 1]
+        if lost:
+            raise GeometryError(
+                f"orientations: microphone {lost[0] + 1} (counted from 1) is directional and lies at the array's centroid, from "
+                "which the others point away; give an axis [x, y, z] for each microphone"
+            )
+    else:
+        raw = np.asarray(axes)
+        if raw.shape != positions.shape or raw.dtype.kind not in "iuf" or not np.isfinite(raw).all():
+            raise GeometryError(
+                f"orientations: {_short(axes)} came for {len(positions)} microphones; one finite [x, y, z] for each was wanted"
+            )
+        vectors = raw.astype(np.float64)
+    lengths = np.linalg.norm(vectors, axis=1)
+    if not (lengths > 0).all():
+        raise GeometryError(
+            f"orientations: microphone {np.argmin(lengths) + 1} has [0, 0, 0]; a vector along its axis was wanted"
+        )
+    # What is of unit length already is kept to the last bit, so that a saved array is read back the same.
+    vectors = np.array(np.where(np.abs(lengths - 1)[:, None] < 1e-12, vectors, vectors / lengths[:, None]))
+    vectors.flags.writeable = False
+    return vectors
 
 
 def check_count(label: str, value: object) -> None:
@@ -137,6 +241,19 @@ def check_length(label: str, value: object) -> None:
     """
     if not (isinstance(value, int | float | np.floating) and math.isfinite(value) and value > 0):
         raise GeometryError(f"{label} = {value!r} came; a positive, finite number of metres was wanted")
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _listed(values: object) -> list[object]:
+    return list(values) if isinstance(values, Iterable) and not isinstance(values, str) else []
+
+
+def _short(values: object) -> str:
+    words = str(values.tolist() if isinstance(values, np.ndarray) else list(values) if isinstance(values, tuple) else values)
+    return words if len(words) <= 80 else f"{words[:77]}..."
 
 
 def _is_count(value: object) -> bool:

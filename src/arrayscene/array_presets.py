@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -50,16 +50,21 @@ def find_preset(name: str) -> Preset:
     """Find a device by name or alias; case and punctuation do not matter.
 
     Raises:
-        GeometryError: no such device; the message suggests the nearest name.
+        GeometryError: no such device; the message suggests the names that are near.
     """
     wanted = plain(name)
     by_word = {plain(word): preset for preset in presets() for word in (preset.name, *preset.aliases)}
     if wanted in by_word:
         return by_word[wanted]
     # Aliases help to guess what was meant, but the hint is a name that `array list` shows.
-    close = difflib.get_close_matches(wanted, by_word, n=1, cutoff=0.6)
-    hint = f"did you mean {by_word[close[0]].name!r}?" if close else "known are " + ", ".join(preset.name for preset in presets())
+    close = [word for word in by_word if len(wanted) > 2 and wanted in word] or difflib.get_close_matches(wanted, by_word, n=1)
+    names = list(dict.fromkeys(repr(by_word[word].name) for word in close))
+    hint = f"did you mean {_either(names)}?" if names else "known are " + ", ".join(preset.name for preset in presets())
     raise GeometryError(f"array preset {name!r} is not known; {hint}")
+
+
+def _either(words: Sequence[str]) -> str:
+    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def plain(name: str) -> str:

@@ -82,11 +82,15 @@ class FileSpan:
     def load(self) -> NDArray[np.float32]:
         """(mic, sample) the whole signal."""
         samples = np.empty((len(self.columns), self.n_samples), np.float32)
-        with SpanReader(self) as reader:
+        with self.reader() as reader:
             for at in range(0, self.n_samples, _FILE_BLOCK):
                 block = reader.read(min(_FILE_BLOCK, self.n_samples - at))
                 samples[:, at : at + block.shape[1]] = block
         return samples
+
+    def reader(self) -> SpanReader:
+        """Reads it from its beginning to its end."""
+        return SpanReader(self)
 
 
 class SpanReader:

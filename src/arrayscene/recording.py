@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayscene.array import MicrophoneArray
-from arrayscene.audio_file import MIN_SAMPLE_RATE, AudioFile
-from arrayscene.audio_span import FileSpan, SpanReader, resampled_length
+from arrayscene.audio_file import AudioFile
+from arrayscene.audio_span import FileSpan, resampled_length
 from arrayscene.audio_writer import AudioWriter
-from arrayscene.errors import RecordingError, ShapeError
+from arrayscene.equalizer import EqualizedSpan, Equalizer, Span
+from arrayscene.errors import RecordingError
+from arrayscene.recording_checks import as_rate, as_samples, check_alike, choose_channels
 
 PathLike = str | os.PathLike[str]
 
@@ -26,7 +29,7 @@ class Recording:
 
     Args:
         samples: (mic, sample) real, full scale 1.0; kept as C-contiguous float32 (copied only where it is not that yet),
-            or the `FileSpan` to read it from.
+            or the span of files to read it from.
         sample_rate: hertz, at least 4000.
         array: the microphones, one per row; a name or file is taken as `MicrophoneArray.resolve` takes it.
         channels: file channel, counted from 1, of every row; 1, 2, ... unless given.
@@ -42,7 +45,7 @@ class Recording:
 
     def __init__(
         self,
-        samples: NDArray[Any] | FileSpan,
+        samples: NDArray[Any] | Span,
         sample_rate: int,
         array: MicrophoneArray | PathLike | None = None,
         channels: Sequence[int] | None = None,
@@ -51,11 +54,11 @@ class Recording:
         notes: Sequence[str] = (),
         subtype: str | None = None,
     ) -> None:
-        self._span = samples if isinstance(samples, FileSpan) else None
-        self._samples = None if isinstance(samples, FileSpan) else _as_samples(samples)
-        n_rows = len(samples.columns) if isinstance(samples, FileSpan) else len(samples)
-        self.n_samples: int = samples.n_samples if isinstance(samples, FileSpan) else samples.shape[1]
-        self.sample_rate = _as_rate(sample_rate)
+        self._span = samples if isinstance(samples, Span) else None
+        self._samples = None if isinstance(samples, Span) else as_samples(samples)
+        n_rows = len(samples.columns) if isinstance(samples, Span) else len(samples)
+        self.n_samples: int = samples.n_samples if isinstance(samples, Span) else samples.shape[1]
+        self.sample_rate = as_rate(sample_rate)
         self.array = None if array is None else MicrophoneArray.resolve(_spec(array))
         self.channels = tuple(range(1, n_rows + 1)) if channels is None else tuple(int(channel) for channel in channels)
         self.inputs, self.notes, self.subtype = tuple(inputs), tuple(notes), subtype
@@ -107,10 +110,10 @@ class Recording:
             raise RecordingError("recording: no file came; give one multichannel file or one file a microphone")
         known = None if array is None else MicrophoneArray.resolve(_spec(array))
         files = [AudioFile.open(path) for path in paths]
-        _check_alike(files)
+        check_alike(files)
         columns = [(index, channel) for index, file in enumerate(files) for channel in range(file.n_channels)]
         name = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
-        chosen = _choose_channels(name, len(columns), known, channels)
+        chosen = choose_channels(name, len(columns), known, channels)
         span = FileSpan.whole(files, [columns[channel - 1] for channel in chosen])
         used = [files[index] for index in sorted({index for index, _ in span.columns})]
         recording = cls(
@@ -184,7 +187,7 @@ class Recording:
             return
         assert self._span is not None
         kept = np.empty((self.n_mics, 0), np.float32)
-        with SpanReader(self._span) as reader:
+        with self._span.reader() as reader:
             for start in starts:
                 fresh = reader.read(min(size, self.n_samples - start) - kept.shape[1])
                 block = np.concatenate([kept, fresh], axis=1) if kept.shape[1] else fresh
@@ -202,7 +205,7 @@ class Recording:
 
         Cost: nothing now where the samples are still in their files (they are resampled as they are read); else one pass.
         """
-        rate = _as_rate(sample_rate)
+        rate = as_rate(sample_rate)
         if rate == self.sample_rate:
             return self
         if resampled_length(self.n_samples, self.sample_rate, rate) == 0:
@@ -244,11 +247,29 @@ class Recording:
             GeometryError: an array that cannot be found.
         """
         microphones = MicrophoneArray.resolve(_spec(array))
-        numbers = _choose_channels(", ".join(self.inputs) or "recording", self.n_mics, microphones, None)
+        numbers = choose_channels(", ".join(self.inputs) or "recording", self.n_mics, microphones, None)
         bare = Recording(self._on_disk() if self._samples is None else self._samples, self.sample_rate, None, self.channels)
         chosen = bare.select([number - 1 for number in numbers])
         data = chosen._on_disk() if chosen._samples is None else chosen._samples
         return self._with(data, array=microphones, channels=chosen.channels)
+
+    def equalized(self) -> Recording:
+        """The recording as ideal electronics would have written it.
+
+        Every channel is divided by its gain (`gains_db` of the array) and advanced by its delay (`delays`, to a fraction of a
+        sample); the result's array has neither. Without an array, or where it has none of them: the recording itself.
+
+        Cost: nothing while the samples are in their files (they are equalised as they are read); else one pass.
+        """
+        array = self.array
+        if array is None or (array.gains_db is None and array.delays is None):
+            return self
+        equalizer = Equalizer.of(array)
+        if self._samples is None:
+            data: NDArray[np.float32] | Span = EqualizedSpan.whole(self._on_disk(), equalizer)
+        else:
+            data = equalizer.apply(self._samples, self.sample_rate)
+        return self._with(data, array=replace(array, gains_db=None, delays=None))
 
     def segment(self, start: float, stop: float | None = None) -> Recording:
         """The stretch from `start` to `stop`.
@@ -292,13 +313,13 @@ class Recording:
                 writer.write(block.samples)
         return writer.clipped
 
-    def _on_disk(self) -> FileSpan:
+    def _on_disk(self) -> Span:
         assert self._span is not None
         return self._span
 
     def _with(
         self,
-        samples: NDArray[np.float32] | FileSpan,
+        samples: NDArray[np.float32] | Span,
         *,
         sample_rate: int | None = None,
         array: MicrophoneArray | None = None,
@@ -317,75 +338,3 @@ class Recording:
 
 def _spec(array: MicrophoneArray | PathLike) -> MicrophoneArray | str | Path:
     return Path(array) if isinstance(array, os.PathLike) else array
-
-
-def _as_samples(samples: NDArray[Any]) -> NDArray[np.float32]:
-    samples = np.asarray(samples)
-    if samples.ndim != 2 or samples.shape[0] == 0 or not (np.isrealobj(samples) and np.issubdtype(samples.dtype, np.number)):
-        raise ShapeError(f"recording: shape {samples.shape} of {samples.dtype} came; (mic, sample) of real numbers is wanted")
-    if np.issubdtype(samples.dtype, np.integer):
-        raise ShapeError(
-            f"recording: {samples.dtype} samples came; floats with full scale 1.0 are wanted: "
-            f"divide by {np.iinfo(samples.dtype).max + 1}"
-        )
-    return np.ascontiguousarray(samples, dtype=np.float32)
-
-
-def _as_rate(sample_rate: float) -> int:
-    if sample_rate != int(sample_rate) or sample_rate < MIN_SAMPLE_RATE:
-        raise RecordingError(f"sample rate {sample_rate} Hz; a whole number of at least {MIN_SAMPLE_RATE} Hz is wanted")
-    return int(sample_rate)
-
-
-def _check_alike(files: Sequence[AudioFile]) -> None:
-    if len(files) == 1:
-        return
-    for file in files:
-        if file.n_channels != 1:
-            raise RecordingError(
-                f"{file.path}: {file.n_channels} channels among {len(files)} files; "
-                "give one multichannel file, or several files with one channel each"
-            )
-    first = files[0]
-    for file in files[1:]:
-        if (file.sample_rate, file.n_samples) != (first.sample_rate, first.n_samples):
-            raise RecordingError(
-                f"{first.path} has {first.n_samples} samples at {first.sample_rate} Hz, {file.path} has {file.n_samples} at "
-                f"{file.sample_rate} Hz; files of one recording have one length and one rate: cut or resample them alike first"
-            )
-
-
-def _choose_channels(name: str, n: int, array: MicrophoneArray | None, asked: Sequence[int] | None) -> tuple[int, ...]:
-    """File channels, counted from 1, of the microphones; see `Recording.read` for the rule."""
-    if asked is not None:
-        return _check_channels(name, n, array, tuple(int(channel) for channel in asked))
-    if array is None:
-        return tuple(range(1, n + 1))
-    if array.channels is not None and n == (array.hardware_channels or max(array.channels)):
-        return array.channels
-    if n == array.n_mics:
-        return tuple(range(1, n + 1))
-    device = ""
-    if array.channels is not None:
-        device = f" (its device writes {array.hardware_channels or max(array.channels)} channels)"
-    remedy = "choose the array that fits"
-    if n > array.n_mics:
-        numbers = ",".join(map(str, range(1, array.n_mics + 1)))
-        remedy = f"say which file channels they are, such as --channels {numbers}, or {remedy}"
-    raise RecordingError(
-        f"{name}: {n} channel{'s' * (n != 1)} came; the array {array.name} has {array.n_mics} microphones{device}; {remedy}"
-    )
-
-
-def _check_channels(name: str, n: int, array: MicrophoneArray | None, asked: tuple[int, ...]) -> tuple[int, ...]:
-    wrong = [channel for channel in asked if not 1 <= channel <= n]
-    twice = sorted({channel for channel in asked if asked.count(channel) > 1})
-    if not asked or wrong or twice:
-        trouble = f"{wrong} not there" if wrong else f"{twice} more than once" if twice else "none at all"
-        raise RecordingError(f"{name}: channels {list(asked)} asked for, {trouble}; different numbers from 1 to {n} are wanted")
-    if array is not None and len(asked) != array.n_mics:
-        raise RecordingError(
-            f"{name}: {len(asked)} channels {list(asked)} asked for; the array {array.name} has {array.n_mics} microphones: "
-            "give one file channel for each, in their order"
-        )
-    return asked

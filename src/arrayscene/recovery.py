@@ -69,7 +69,7 @@ def recover(
         with _timed(timings, "check"):
             report("check", 0.0)
             health = check(recording)
-            good = _usable(recording, health.good)
+            good = _usable(recording, health.good).equalized()
             dc = health.dc[list(health.good)]
             report("check", 1.0)
         with _timed(timings, "localise"):

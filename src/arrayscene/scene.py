@@ -63,12 +63,13 @@ class Reliability:
 
     Attributes:
         frequencies: (freq,) hertz.
-        reliability: (freq,) 0 to 1, the share of a source that can be right, mean over the sources: how well the response that was
-            found tells them apart in the presence of what they leave unexplained.
+        reliability: (freq,) 0 to 1, the share of a source that can be right, mean over the sources: how well the response that
+            was found tells them apart in the presence of what they leave unexplained.
         residual_db: (freq,) 10 log10 of |y - A x|^2 over |y|^2, summed over microphones and frames.
         condition: (freq,) condition number of the A that explains the recording.
         noise_gain_db: (freq,) worst white-noise gain of the decoder over the sources; above 0 dB it amplifies sensor noise.
-        aliasing_hz: frequency above which some directions look alike to the array.
+        aliasing_hz: frequency above which some other direction looks like that of a source to the array; infinite
+            where there is none below half the sample rate.
     """
 
     frequencies: FloatArray

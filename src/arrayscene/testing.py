@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,12 +29,15 @@ def check_response(
     device: str = "meta",
     build: Callable[..., Response] | None = None,
     inputs: Sequence[Tensor] = (),
+    batches: bool = True,
+    plane_waves: Callable[[Tensor, Tensor], Response] | None = None,
 ) -> None:
     """Hold a response A to what every response promises.
 
-    Checked: shape and dtype of `matrix`; capture equal to the matrix product bin by bin; <A x, y> = <x, A^H y>; leading axes of
-    x; the dtype of x is kept; frames of other axes are refused; matrices at other frequencies; `to(device)` moves everything;
-    gradients.
+    Checked: shape and dtype of `matrix`; capture equal to the matrix product bin by bin, or, with `memory`, a frame by itself
+    heard through `matrix` when it sounds, never before, and for so long; <A x, y> = <x, A^H y>; leading axes of x; the dtype of x
+    is kept; frames of other axes are refused; matrices at other frequencies; `to(device)` moves everything; a diffuse field, if
+    known, is Hermitian, positive semidefinite and the mean over plane waves; `select`; gradients; several geometries at once.
 
     Args:
         response: with at least two frequencies.
@@ -41,10 +45,13 @@ def check_response(
         device: where it is moved to; "meta" shows what would stay behind on a machine that has no other device.
         build: makes the response from `inputs`, where it claims to be differentiable in them.
         inputs: float64 tensors that require gradients.
+        batches: whether `build` takes leading axes of `inputs`.
+        plane_waves: makes the response of the same microphones to plane waves from azimuths and elevations (source,) radians,
+            where the diffuse field is to be held to its definition.
 
     Raises: AssertionError saying what differed.
 
-    Cost: a few captures of five frames, and 2 matrices a value of `inputs`.
+    Cost: a few captures of five frames, 2 matrices a value of `inputs`, and one of a thousand plane waves.
     """
     A = response.matrix()
     n_freqs, n_mics, n_sources = A.shape[-3:]
@@ -55,8 +62,12 @@ def check_response(
     x = _random(n_sources, n_freqs, 5, seed=0)
     y = _random(*A.shape[:-3], n_mics, n_freqs, 5, seed=1)
     found = response(x)
-    for f in range(n_freqs):
-        _close(found[..., f, :], A[..., f, :, :] @ x[:, f], EXACT, f"forward: differs from the matrix product at frequency {f}")
+    if response.memory == 1:
+        for f in range(n_freqs):
+            wanted = A[..., f, :, :] @ x[:, f]
+            _close(found[..., f, :], wanted, EXACT, f"forward: differs from the matrix product at frequency {f}")
+    else:
+        _check_memory(response, x[..., :1], A)
     captured, projected = (y.conj() * found).sum(), (response.adjoint(y).conj() * x).sum()
     _close(captured, projected, EXACT, "adjoint: <y, A x> differs from <A^H y, x>")
     if A.ndim == 3:
@@ -69,10 +80,25 @@ def check_response(
         _refuses(ShapeError, lambda wrong=wrong: response(wrong), f"forward: frames of shape {tuple(wrong.shape)}")  # type: ignore[misc]
 
     _check_frequencies(response, A, any_frequency)
-    moved = copy.deepcopy(response).to(device).matrix().device
-    assert moved.type == torch.device(device).type, f"to({device!r}): matrix stayed on {moved}; register its tensors as buffers"
+    moved = copy.deepcopy(response).to(device)
+    for what, compute in (("matrix", moved.matrix), ("diffuse", moved.diffuse)):
+        try:
+            values = compute()
+        except NotImplementedError:
+            # "meta" holds no values for a diffuse field that looks at some.
+            assert what == "diffuse", f"to({device!r}): {what} looks at values; keep as numbers what it decides by"
+            continue
+        arrived = values is None or values.device.type == torch.device(device).type
+        assert arrived, f"to({device!r}): {what} stayed behind; register its tensors as buffers"
+    _check_diffuse(response, n_mics, plane_waves)
+    _check_selection(response, A)
     if build is not None:
         torch.autograd.gradcheck(lambda *values: build(*values).matrix(), tuple(inputs))
+        if batches:
+            other = [1.01 * values for values in inputs]
+            both = build(*(torch.stack(pair) for pair in zip(inputs, other, strict=True))).matrix()
+            for item, alone in enumerate((inputs, other)):
+                _close(both[item], build(*alone).matrix(), EXACT, f"batch: item {item} of two differs from itself alone")
 
 
 def check_decoder(
@@ -150,6 +176,51 @@ def _check_frequencies(response: Response, A: Tensor, any_frequency: bool) -> No
     _close(both[..., len(own) :, :, :], alone, EXACT, "matrix: the matrix at one frequency depends on the others asked for")
 
 
+def _check_memory(response: Response, x: Tensor, A: Tensor) -> None:
+    """A frame by itself is heard through `matrix` when it sounds, never before, for `memory` frames, and alike at any time."""
+    n_frames = response.memory + 4
+    early, late = (torch.nn.functional.pad(x, (start, n_frames - start - 1)) for start in (0, 3))
+    heard, later = response(early), response(late)
+    _close(heard[..., 0], torch.einsum("...fms,sf->...mf", A, x[..., 0]), EXACT, "forward: the first frame differs from A x")
+    assert not bool(heard[..., response.memory :].any()), f"forward: heard for more than memory = {response.memory} frames"
+    assert not bool(later[..., :3].any()), "forward: heard before it sounded"
+    _close(later[..., 3:], heard[..., :-3], EXACT, "forward: a frame is heard otherwise at another time")
+
+
+def _check_diffuse(response: Response, n_mics: int, plane_waves: Callable[[Tensor, Tensor], Response] | None) -> None:
+    gamma = response.diffuse()
+    if gamma is None:
+        assert plane_waves is None, "diffuse: None, where the responses to plane waves are known"
+        return
+    size = (len(response.frequencies), n_mics, n_mics)
+    assert tuple(gamma.shape[-3:]) == size, f"diffuse: shape {tuple(gamma.shape)} came; (..., {size}) is promised"
+    assert gamma.dtype == torch.complex128, f"diffuse: {gamma.dtype} came; complex128 is promised"
+    _close(gamma, gamma.mH, EXACT, "diffuse: not Hermitian")
+    lowest, power = float(torch.linalg.eigvalsh(gamma).min()), float(gamma.detach().abs().max())
+    assert lowest >= -1e-9 * power, f"diffuse: not positive semidefinite, smallest eigenvalue {lowest:.1e} of {power:.1e}"
+    if plane_waves is None:
+        return
+    # Gauss-Legendre over elevation and even steps over azimuth: exact for the few orders that a small array hears.
+    nodes, weights = (torch.from_numpy(values) for values in np.polynomial.legendre.leggauss(32))
+    elevation, azimuth = 0.5 * torch.pi * nodes, torch.arange(40) * (2 * torch.pi / 40)
+    grid = torch.meshgrid(elevation, azimuth.to(elevation), indexing="ij")
+    A = plane_waves(grid[1].flatten(), grid[0].flatten()).matrix()
+    share = (0.25 * torch.pi * weights * torch.cos(elevation)).repeat_interleave(40) / 40
+    _close(gamma, (A * share) @ A.mH, 1e-6, "diffuse: differs from the mean over plane waves")
+
+
+def _check_selection(response: Response, A: Tensor) -> None:
+    mics, sources = list(range(A.shape[-2]))[::-1][:2], [A.shape[-1] - 1]
+    chosen = response.select(sources, mics)
+    _close(chosen.matrix(), A[..., mics, :][..., sources], 0.0, "select: other values than those of the whole")
+    gamma, part = response.diffuse(), chosen.diffuse()
+    assert (gamma is None) == (part is None), "select: the diffuse field is known of the whole or of the part only"
+    if gamma is not None and part is not None:
+        _close(part, gamma[..., mics, :][..., mics], 0.0, "select: another diffuse field than that of the whole")
+    for wrong in ([], [0, 0], [-1], [A.shape[-1]]):
+        _refuses(ShapeError, lambda wrong=wrong: response.select(wrong), f"select: sources {wrong}")  # type: ignore[misc]
+
+
 def _check_estimate(estimate: Estimate, y: Tensor) -> None:
     x = estimate.x
     wanted = (*y.shape[:-3], x.shape[-3], *y.shape[-2:])
@@ -186,7 +257,7 @@ def _check_permutation(decoder: Decoder, y: Tensor, response: Response | None, w
     moving = [mic for mic in order if mic != getattr(decoder, "reference", None)]
     for mic, other in zip(moving, moving[1:] + moving[:1], strict=True):
         order[mic] = other
-    permuted = None if response is None else _Reordered(response, order)
+    permuted = None if response is None else response.select(mics=order)
     found = decoder(y[..., order, :, :], permuted).x
     _close(found, whole.x, 1e-6, f"permutation: microphones in the order {order} give other sources")
 
@@ -217,17 +288,6 @@ def _check_gradients(decoder: Decoder, y: Tensor, response: Response | None) -> 
         difference = (loss(y + step * direction) - loss(y - step * direction)) / (2 * step)
     slope = (gradient.conj() * direction).sum().real
     _close(slope, difference, 1e-4, "gradients: the slope along a random direction differs from a finite difference")
-
-
-class _Reordered(Response):
-    """Another response with its microphones in another order."""
-
-    def __init__(self, response: Response, order: Sequence[int]) -> None:
-        super().__init__(response.frequencies)
-        self.response, self.order = response, list(order)
-
-    def matrix(self, frequencies: Tensor | None = None) -> Tensor:
-        return self.response.matrix(frequencies)[..., self.order, :]
 
 
 def _random(*shape: int, seed: int) -> Tensor:

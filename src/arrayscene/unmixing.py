@@ -57,7 +57,7 @@ def unmix(recording: Recording, dc: NDArray[Any], heard: Heard, choice: Choice, 
     assert recording.array is not None
     rows = recording.array.spread(choice.max_mics or recording.n_mics)
     array = recording.array.select(rows)
-    account = _Account(choice, recording.sample_rate, array, len(heard.azimuth))
+    account = _Account(choice, recording.sample_rate, array, heard)
     signals = np.zeros((len(heard.azimuth), recording.n_samples), np.float32)
     mixture = np.zeros(recording.n_samples, np.float32)
     n_blocks, done = block_count(recording), 0
@@ -89,13 +89,14 @@ def unmix(recording: Recording, dc: NDArray[Any], heard: Heard, choice: Choice, 
 class _Account:
     """Sums, over blocks, of what the reliability and the agreement are made of."""
 
-    def __init__(self, choice: Choice, sample_rate: int, array: MicrophoneArray, n_sources: int) -> None:
+    def __init__(self, choice: Choice, sample_rate: int, array: MicrophoneArray, heard: Heard) -> None:
         n = choice.stft.n_freqs
         self.frequencies = choice.stft.frequencies(sample_rate)
-        self.aliasing_hz = array.aliasing_hz()
+        limits = array.aliasing_limits(heard.azimuth, heard.elevation, highest=sample_rate / 2)
+        self.aliasing_hz = float(np.min(limits, initial=np.inf))
         self.heard, self.left = np.zeros(n), np.zeros(n)
         self.condition_db, self.gain_db, self.trust, self.n_blocks = np.zeros(n), np.zeros(n), np.zeros(n), 0
-        self.match, self.weight = np.zeros(n_sources), np.zeros(n_sources)
+        self.match, self.weight = np.zeros(len(heard.azimuth)), np.zeros(len(heard.azimuth))
 
     def add(self, y: Tensor, estimate: Estimate, response: Response, ids: list[int]) -> None:
         x, found, _ = estimate

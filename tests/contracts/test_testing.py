@@ -1,5 +1,6 @@
 """The checks find what they are for: every broken promise below is caught by its name."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from arrayscene.array import MicrophoneArray
 from arrayscene.decoders import Decoder, DelayAndSum, Estimate
-from arrayscene.response import PlaneWave, Response
+from arrayscene.response import MatrixResponse, PlaneWave, Response
 from arrayscene.testing import check_decoder, check_response
 
 FREQUENCIES = torch.linspace(100, 3000, 7, dtype=torch.float64)
@@ -47,6 +48,21 @@ class StaysBehind(Response):
     def matrix(self, frequencies: Tensor | None = None) -> Tensor:
         frequencies = self.frequencies if frequencies is None else frequencies
         return self.gains.expand(len(frequencies), 3, 1)
+
+
+class HearsNoiseAsAlike(PlaneWave):
+    def diffuse(self, frequencies: Tensor | None = None) -> Tensor:
+        return torch.eye(3, dtype=torch.complex128, device=self.frequencies.device).expand(7, 3, 3)
+
+
+class HearsLessThanNothing(PlaneWave):
+    def diffuse(self, frequencies: Tensor | None = None) -> Tensor:
+        return super().diffuse(frequencies) - torch.eye(3, device=self.frequencies.device)
+
+
+class ForgetsItsField(PlaneWave):
+    def select(self, sources: Sequence[int] | None = None, mics: Sequence[int] | None = None) -> Response:
+        return MatrixResponse(super().select(sources, mics).matrix(), self.frequencies)
 
 
 class Forgets(Decoder):
@@ -132,11 +148,23 @@ class CutsTheGraph(Forgets):
         (SinglePrecision(ARRAY, 0.4, frequencies=FREQUENCIES), "complex128 is promised"),
         (SmoothedOverFrequency(ARRAY, 0.4, frequencies=FREQUENCIES), "order of the frequencies|depends on the others"),
         (StaysBehind(), "register its tensors"),
+        (HearsNoiseAsAlike(ARRAY, 0.4, frequencies=FREQUENCIES), "mean over plane waves"),
+        (HearsLessThanNothing(ARRAY, 0.4, frequencies=FREQUENCIES), "not positive semidefinite"),
+        (ForgetsItsField(ARRAY, 0.4, frequencies=FREQUENCIES), "diffuse field is known of the whole or of the part only"),
     ],
 )
 def test_a_broken_response_is_caught(broken: Response, words: str) -> None:
+    known = words == "mean over plane waves"
     with pytest.raises(AssertionError, match=words):
-        check_response(broken)
+        check_response(broken, plane_waves=(lambda a, e: PlaneWave(ARRAY, a, e, frequencies=FREQUENCIES)) if known else None)
+
+
+def test_geometries_that_spoil_each_other_are_caught() -> None:
+    def build(azimuth: Tensor) -> Response:
+        return PlaneWave(ARRAY, azimuth - azimuth.mean(), frequencies=FREQUENCIES)
+
+    with pytest.raises(AssertionError, match="batch: item 0"):
+        check_response(honest(), build=build, inputs=[torch.tensor([0.4, 2.3], dtype=torch.float64, requires_grad=True)])
 
 
 def test_an_unclaimed_frequency_must_be_refused() -> None:

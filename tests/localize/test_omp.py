@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from arrayscene.array import MicrophoneArray
+from arrayscene.array_points import fibonacci_sphere
 from arrayscene.errors import ShapeError
 from arrayscene.localize import OMP, localization_stft
-from arrayscene.localize.grid import fibonacci_sphere
 from arrayscene.metrics import angular_error
 from arrayscene.response import far_field
 

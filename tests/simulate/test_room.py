@@ -97,6 +97,12 @@ def test_a_rigid_body_is_not_simulated_and_not_claimed() -> None:
     assert scene.recording.array.body_radius is None
 
 
+def test_microphones_are_simulated_without_directivity_and_electronics() -> None:
+    array = MicrophoneArray.from_positions(ARRAY.positions, directivity=0.5, gains_db=[1] * ARRAY.n_mics)
+    scene = simulate_scene(array, two_talkers(), t60=0)
+    assert scene.recording.array == MicrophoneArray.from_positions(ARRAY.positions)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -25,7 +25,7 @@ def recover(
     array: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME|FILE", help="A preset (`arrayscene array list`), a file, circular:N:RADIUS or linear:N:SPACING."
+            metavar="NAME|FILE", help="A preset (`arrayscene array list`), a file, or a layout such as circular:6:0.05."
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write; default: <input>-scene.")] = None,

@@ -24,7 +24,9 @@ def reliability(D: Tensor, A: Tensor, frequencies: Tensor | None = None) -> Tens
     30 dB below them, and, where `frequencies` are given, errors dA of the response as from microphones misplaced by a millimetre
     along each axis, which are small at low frequencies and grow with the square of the frequency.
 
-    So it falls where D cannot tell the sources apart or dares not (low frequencies), where it amplifies noise, and where the
+    Sources that cannot be told apart at all share what there is: 1 / source of each is right.
+
+    It falls where D cannot tell the sources apart or dares not (low frequencies), where it amplifies noise, and where the
     wavelength nears the errors of the geometry.
 
     Args:

@@ -107,7 +107,7 @@ class MultichannelWiener(Decoder):
         """(..., source, mic, sample): the pilot's sources as heard at every microphone."""
         if response is not None:
             frequencies = self._frequencies(response, self.pilot_stft.n_freqs)
-            response = MatrixResponse(response.matrix(frequencies), frequencies)
+            response = MatrixResponse(response.matrix(frequencies), frequencies, response.diffuse(frequencies))
         x, found, _ = self.pilot(self.pilot_stft(samples), response, generator=generator)
         if found is None:
             raise ShapeError(f"MultichannelWiener: the pilot {type(self.pilot).__name__} returns no response; take one that does")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayscene.array import MicrophoneArray
+from arrayscene.array_points import fibonacci_sphere
 from arrayscene.errors import GeometryError
 
 FloatArray = NDArray[np.floating[Any]]
@@ -71,18 +72,6 @@ def embed(grid: Grid, azimuth: float, elevation: float) -> FloatArray:
     """(k,) embedding of a direction in radians: that of the grid's nearest direction."""
     nearest = to_vectors(grid.azimuth, grid.elevation) @ to_vectors(np.asarray(azimuth), np.asarray(elevation))
     return np.asarray(grid.embedding[int(np.argmax(nearest))])
-
-
-def fibonacci_sphere(n: int) -> FloatArray:
-    """(n, 3) near-uniform unit vectors.
-
-    Reference: R. Swinbank and R. J. Purser, "Fibonacci grids: a novel approach to global modelling", QJRMS 2006.
-    """
-    i = np.arange(n) + 0.5
-    z = 1 - 2 * i / n
-    azimuth = i * np.pi * (3 - np.sqrt(5.0))
-    radius = np.sqrt(1 - z**2)
-    return np.stack([radius * np.cos(azimuth), radius * np.sin(azimuth), z], axis=-1)
 
 
 def to_vectors(azimuth: FloatArray, elevation: FloatArray) -> FloatArray:

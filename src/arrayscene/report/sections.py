@@ -116,7 +116,7 @@ def trust_in_words(scene: Scene, residual_db: float) -> str:
     aliasing = scene.reliability.aliasing_hz
     if aliasing < scene.sample_rate / 2:
         limit = hertz_in_words(aliasing)
-        said.append(f"Above {limit} some directions look alike to this array; below it they are told apart.")
+        said.append(f"Above {limit} some other direction looks like that of a source to this array; below it none does.")
     return " ".join(said) or "The recording is silent, so there is nothing to explain."
 
 

@@ -1,7 +1,39 @@
 """A: what the array hears of a source at a place."""
 
+from arrayscene.response.air import Air
 from arrayscene.response.base import MatrixResponse, Response
-from arrayscene.response.rigid import RigidSphere, far_field
-from arrayscene.response.steering import PlaneWave, SphericalWave, unit_vectors
+from arrayscene.response.composition import Cascade, Joined
+from arrayscene.response.convolutive import ConvolutiveResponse, fit_convolutive
+from arrayscene.response.cylinder import RigidCylinder
+from arrayscene.response.directions import unit_vectors
+from arrayscene.response.directivity import Directivity
+from arrayscene.response.far import far_field
+from arrayscene.response.impulse_responses import ImpulseResponses
+from arrayscene.response.measured import MeasuredResponse
+from arrayscene.response.relative import least_squares_transfer, relative_transfer, whitened_transfer
+from arrayscene.response.rigid import RigidSphere
+from arrayscene.response.room import RoomResponse
+from arrayscene.response.steering import PlaneWave, SphericalWave
 
-__all__ = ["MatrixResponse", "PlaneWave", "Response", "RigidSphere", "SphericalWave", "far_field", "unit_vectors"]
+__all__ = [
+    "Air",
+    "Cascade",
+    "ConvolutiveResponse",
+    "Directivity",
+    "ImpulseResponses",
+    "Joined",
+    "MatrixResponse",
+    "MeasuredResponse",
+    "PlaneWave",
+    "Response",
+    "RigidCylinder",
+    "RigidSphere",
+    "RoomResponse",
+    "SphericalWave",
+    "far_field",
+    "fit_convolutive",
+    "least_squares_transfer",
+    "relative_transfer",
+    "unit_vectors",
+    "whitened_transfer",
+]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +20,9 @@ class Response(nn.Module):
     Args:
         frequencies: (freq,) hertz, the bins of the frames that `forward` takes; usually `stft.frequencies(sample_rate)`.
     """
+
+    memory: int = 1
+    """Frames in which a frame of a source is heard; where it is more than 1, `matrix` is the part heard in the same frame."""
 
     frequencies: Tensor
 
@@ -50,6 +55,17 @@ class Response(nn.Module):
     def adjoint(self, y: Tensor) -> Tensor:
         """Back-projection A^H y, from (..., mic, freq, frame) to (..., source, freq, frame), in the dtype of y."""
         return _apply(self.matrix().to(y.dtype).mH, y, "Response.adjoint")
+
+    def select(self, sources: Sequence[int] | None = None, mics: Sequence[int] | None = None) -> Response:
+        """The response to some of the sources, of some of the microphones, in the given order.
+
+        Args:
+            sources: counted from 0, each at most once; None: all.
+            mics: likewise.
+
+        Raises: ShapeError for one that is not there or is there twice, or none at all.
+        """
+        return Selection(self, sources, mics)
 
 
 class MatrixResponse(Response):
@@ -95,6 +111,43 @@ class MatrixResponse(Response):
     def _check_frequencies(self, frequencies: Tensor | None) -> None:
         if frequencies is not None and not torch.equal(torch.as_tensor(frequencies).to(self.frequencies), self.frequencies):
             raise ShapeError("MatrixResponse: known at its own frequencies only; make the decoder's transform match them")
+
+
+class Selection(Response):
+    """Some sources and microphones of another response; `Response.select` makes it.
+
+    Args:
+        response: what they are taken from.
+        sources: counted from 0, each at most once; None: all.
+        mics: likewise.
+
+    Differentiable in whatever `response` is.
+
+    Raises: ShapeError for one that is not there or is there twice, or none at all.
+    """
+
+    def __init__(self, response: Response, sources: Sequence[int] | None = None, mics: Sequence[int] | None = None) -> None:
+        super().__init__(response.frequencies)
+        n_mics, n_sources = response.matrix().shape[-2:]
+        self.response = response
+        self.sources = list(range(n_sources)) if sources is None else _chosen(sources, n_sources, "sources")
+        self.mics = list(range(n_mics)) if mics is None else _chosen(mics, n_mics, "microphones")
+
+    def matrix(self, frequencies: Tensor | None = None) -> Tensor:
+        """The rows and columns of A that were chosen."""
+        return self.response.matrix(frequencies)[..., self.mics, :][..., self.sources]
+
+    def diffuse(self, frequencies: Tensor | None = None) -> Tensor | None:
+        """The rows and columns of Gamma that were chosen."""
+        gamma = self.response.diffuse(frequencies)
+        return None if gamma is None else gamma[..., self.mics, :][..., self.mics]
+
+
+def _chosen(indices: Sequence[int], n: int, what: str) -> list[int]:
+    chosen = [int(index) for index in indices]
+    if not chosen or len(set(chosen)) < len(chosen) or min(chosen) < 0 or max(chosen) >= n:
+        raise ShapeError(f"Response.select: {what} {chosen} came; different ones out of 0 to {n - 1} are needed")
+    return chosen
 
 
 def _apply(matrix: Tensor, x: Tensor, who: str) -> Tensor:

@@ -5,21 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from arrayscene.array import MicrophoneArray
-from arrayscene.constants import SPEED_OF_SOUND
-from arrayscene.errors import DeviceError, GeometryError, RecordingError, ShapeError
+from arrayscene.errors import GeometryError, RecordingError, ShapeError
 from arrayscene.recording import Recording
-
-CLEARANCE = 0.05
-"""Metres that a talker keeps from every microphone and that everything keeps from the walls; nearer, 1/r means nothing."""
-
-MAX_IMAGES = 8_000_000
-"""Image sources for one talker; more would take gigabytes and minutes."""
+from arrayscene.response.shoebox import check_places, metres, pyroomacoustics, room_lengths, walls
 
 
 @dataclass(frozen=True)
@@ -107,14 +100,12 @@ def simulate_scene(
     Reference: J. B. Allen and D. A. Berkley, "Image method for efficiently simulating small-room acoustics", J. Acoust. Soc. Am.
         65(4), 1979, eq. (10).
     """
-    size = np.asarray(room_size, dtype=np.float64)
-    if size.shape != (3,) or not np.all(np.isfinite(size)) or np.any(size <= 2 * CLEARANCE):
-        raise GeometryError(f"room size {_metres(size)} came; give three lengths in metres, such as 6 4 2.7")
+    size = room_lengths(room_size)
     if array_center is None:
         array_center = (size[0] / 2, size[1] / 2, min(1.1, size[2] / 2))
     center = np.asarray(array_center, dtype=np.float64)
     if center.shape != (3,):
-        raise GeometryError(f"array centre {_metres(center)} came; give x, y and height in metres")
+        raise GeometryError(f"array centre {metres(center)} came; give x, y and height in metres")
     if sample_rate <= 0:
         raise RecordingError(f"sample rate {sample_rate} Hz came; it must be positive")
     if math.isnan(snr_db) or snr_db == -math.inf:
@@ -123,7 +114,7 @@ def simulate_scene(
     dry = _stack_signals(talkers)
     microphones = center + array.positions
     sources = center + np.stack([talker.offset for talker in talkers])
-    _check_places(size, microphones, sources)
+    check_places(size, microphones, sources, "talker")
     responses = _room_responses(size, t60, microphones, sources, sample_rate)
 
     reverberant = _convolve(dry, responses)
@@ -136,8 +127,10 @@ def simulate_scene(
     power = np.mean(clean[0].astype(np.float64) ** 2)
     sigma = math.sqrt(power * 10 ** (-snr_db / 10))
     noise = (sigma * np.random.default_rng(seed).standard_normal(clean.shape)).astype(np.float32)
+    # What is simulated: ideal omnidirectional microphones in free air.
+    plain = replace(array, body_radius=None, directivity=None, orientations=None, gains_db=None, delays=None)
     return SimulatedScene(
-        recording=Recording(clean + noise, sample_rate, array=replace(array, body_radius=None)),
+        recording=Recording(clean + noise, sample_rate, array=plain),
         images=images,
         noise=noise,
         dry=dry.astype(np.float32),
@@ -161,67 +154,18 @@ def _stack_signals(talkers: Sequence[Talker]) -> NDArray[np.float64]:
     return np.stack([np.pad(signal, (0, longest - signal.size)) for signal in signals])
 
 
-def _check_places(size: NDArray[np.float64], microphones: NDArray[np.float64], sources: NDArray[np.float64]) -> None:
-    for what, points in (("microphone", microphones), ("talker", sources)):
-        for number, point in enumerate(points, start=1):
-            if not np.all((point >= CLEARANCE) & (point <= size - CLEARANCE)):
-                raise GeometryError(
-                    f"{what} {number} stands at ({', '.join(f'{value:.2f}' for value in point)}) m, outside the walls of a room "
-                    f"of {_metres(size)} less {CLEARANCE} m; move it or enlarge the room"
-                )
-    distances = np.linalg.norm(sources[:, None] - microphones[None], axis=2)
-    if distances.min() < CLEARANCE:
-        source, microphone = np.unravel_index(distances.argmin(), distances.shape)
-        raise GeometryError(
-            f"talker {source + 1} is {distances.min():.3f} m from microphone {microphone + 1}; "
-            f"keep it at least {CLEARANCE} m away"
-        )
-
-
 def _room_responses(
     size: NDArray[np.float64], t60: float, microphones: NDArray[np.float64], sources: NDArray[np.float64], sample_rate: int
 ) -> list[list[NDArray[np.float64]]]:
     """Room impulse responses, [source][mic] of (tap,)."""
-    absorption, order = _walls(size, t60)
-    try:
-        import pyroomacoustics
-    except ImportError as error:
-        raise DeviceError("simulating a room needs pyroomacoustics; run: pip install arrayscene[rooms]") from error
-    room: Any = pyroomacoustics.ShoeBox(
-        size, fs=sample_rate, materials=pyroomacoustics.Material(absorption), max_order=order, air_absorption=False
-    )
+    absorption, order = walls(size, t60)
+    pra = pyroomacoustics()
+    room = pra.ShoeBox(size, fs=sample_rate, materials=pra.Material(absorption), max_order=order, air_absorption=False)
     for source in sources:
         room.add_source(source)
     room.add_microphone_array(microphones.T)
     room.compute_rir()
     return [[np.asarray(row[source], dtype=np.float64) for row in room.rir] for source in range(len(sources))]
-
-
-def _walls(size: NDArray[np.float64], t60: float) -> tuple[float, int]:
-    """Energy absorption of the walls and the reflection order that reaches T60."""
-    if not math.isfinite(t60) or t60 < 0:
-        raise GeometryError(f"T60 of {t60} s came; give seconds, or 0 for no reverberation")
-    if t60 == 0:
-        return 1.0, 0
-    volume = float(np.prod(size))
-    surface = 2 * float(size[0] * size[1] + size[0] * size[2] + size[1] * size[2])
-    shortest = 24 * math.log(10) * volume / (SPEED_OF_SOUND * surface)
-    if t60 < shortest:
-        raise GeometryError(
-            f"T60 of {t60:g} s came; a room of {_metres(size)} whose walls absorb everything has {shortest:.2f} s by Sabine's "
-            f"formula; take a longer T60, a smaller room, or 0 for no reverberation"
-        )
-    # Images up to order k fill an octahedron; the largest sphere inside it must reach c T60 for the decay to be whole.
-    inner = min(a * b / math.hypot(a, b) for a, b in ((size[0], size[1]), (size[0], size[2]), (size[1], size[2])))
-    order = max(1, math.ceil(SPEED_OF_SOUND * t60 / inner) - 1)
-    images = 4 * order**3 / 3
-    if images > MAX_IMAGES:
-        longest = ((MAX_IMAGES * 3 / 4) ** (1 / 3)) * inner / SPEED_OF_SOUND
-        raise GeometryError(
-            f"T60 of {t60:g} s in a room of {_metres(size)} needs {images:.1e} image sources, over {MAX_IMAGES:.0e}; "
-            f"take a T60 below {longest:.2f} s or a larger room"
-        )
-    return shortest / t60, order
 
 
 def _convolve(dry: NDArray[np.float64], responses: list[list[NDArray[np.float64]]]) -> NDArray[np.float64]:
@@ -235,7 +179,3 @@ def _convolve(dry: NDArray[np.float64], responses: list[list[NDArray[np.float64]
             for signal, row in zip(dry, responses, strict=True)
         ]
     )
-
-
-def _metres(values: NDArray[np.float64]) -> str:
-    return " x ".join(f"{value:g}" for value in np.ravel(values)) + " m"

@@ -1,0 +1,73 @@
+"""Whose sound it is, learnt from the recording: other statistics, refined by clustering every frequency's bins."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from arrayscene.decoders.statistics import Recursive, Statistics
+from arrayscene.errors import ShapeError
+from arrayscene.linalg import weighted_covariance
+from arrayscene.response import Response
+
+
+class Clustering(Statistics):
+    """Masks of a mixture of complex angular central Gaussians, started from other statistics.
+
+    Bins are told apart by y / |y|, whose density is det(B_k)^-1 (z^H B_k^-1 z)^-M for class k. In turn every class takes its
+    share of each bin (with the mean share over the frame's frequencies as prior) and B_k is fitted to its bins:
+    B_k = M sum_t w_k z z^H / (z^H B_k^-1 z) / sum_t w_k. Unlike the directions that it may start from, B_k learns the room. The
+    prior ties the frequencies together; a source that the start gives no share of a frame stays out of it, so that
+    `Clustering(Segments(...))` is guided source separation.
+
+    Args:
+        statistics: the start, e.g. `FromDirections()` or `Segments(...)`; whole recordings only.
+        n_iter: rounds.
+        loading: diagonal loading of B_k, relative to its mean diagonal.
+
+    Cost: O(n_iter freq frame source mic^2). Differentiable, through all rounds.
+
+    Raises: ShapeError for recursive statistics or less than one round.
+
+    Reference: N. Ito, S. Araki and T. Nakatani, "Complex angular central Gaussian mixture model for directional statistics in
+    mask-based microphone array signal processing", EUSIPCO 2016; C. Boeddecker et al., "Front-end processing for the CHiME-5
+    dinner party scenario", CHiME 2018.
+    """
+
+    framewise = False
+
+    def __init__(self, statistics: Statistics, n_iter: int = 5, *, loading: float = 1e-3) -> None:
+        super().__init__()
+        if isinstance(statistics, Recursive) or n_iter < 1 or not loading > 0:
+            raise ShapeError(
+                f"Clustering: {type(statistics).__name__}, n_iter={n_iter}, loading={loading} came; statistics of whole"
+                " recordings, at least 1 round and a positive loading are needed"
+            )
+        self.statistics, self.n_iter, self.loading = statistics, n_iter, loading
+
+    def shares(self, y: Tensor, response: Response | None = None, start: int = 0) -> Tensor:
+        """Posteriors after the last round."""
+        w = self.statistics.shares(y, response, start).to(y.real.dtype)
+        # Something of everything is noise, also where the start sees none.
+        noise = torch.zeros_like(w)
+        noise[..., -1, :, :] = 1
+        w = (0.9 * w + 0.1 * noise).expand(*w.shape[:-2], *y.shape[-2:])
+        n_mics = y.shape[-3]
+        tiny = torch.finfo(w.dtype).tiny
+        z = y / y.abs().square().sum(-3, keepdim=True).clamp_min(tiny).sqrt()
+        frames = z.movedim(-3, -2)
+        identity = torch.eye(n_mics, dtype=torch.complex128, device=y.device)
+        form = torch.ones_like(w)
+        for _ in range(self.n_iter):
+            # The scale of B_k cancels between its determinant and the form.
+            B = weighted_covariance(z, w / form).to(torch.complex128)
+            B = B / B.diagonal(dim1=-2, dim2=-1).real.mean(-1).clamp_min(tiny)[..., None, None] + self.loading * identity
+            L = torch.linalg.cholesky(B)
+            inverse = torch.linalg.solve_triangular(L, identity, upper=False)
+            whitened = (inverse.to(y.dtype).flatten(-3, -2) @ frames).reshape(*inverse.shape[:-1], -1)
+            # No form of a bin that sounds is below 1 / M (1 + loading).
+            form = whitened.abs().square().sum(-2).clamp_min(0.1 / n_mics).movedim(-3, -2)
+            log_det = 2 * L.diagonal(dim1=-2, dim2=-1).real.log().sum(-1).to(w.dtype).mT[..., None]
+            prior = w.mean(-2, keepdim=True).clamp_min(tiny).log()
+            w = (prior - log_det - n_mics * form.log()).softmax(-3)
+        return w

@@ -1,0 +1,103 @@
+"""What the microphones say: the coherence of every pair in tiles of time and frequency."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from arrayscene.localize import localization_stft
+from arrayscene.recording import Recording
+
+FRAMES = 8
+"""Frames in a tile: 88 ms, short enough for one talker to dominate."""
+
+LOWEST_HZ, HIGHEST_HZ = 150.0, 6000.0
+
+N_FREQS = 48
+"""Frequencies used, evenly spread: all of them would tell little more."""
+
+QUIET = 0.02
+"""Share of a frequency's mean power below which a tile tells about the noise only."""
+
+MAX_SECONDS = 60.0
+"""Longer recordings are looked at in as many stretches, evenly spread, as fill this."""
+
+STRETCH_SECONDS = 10.0
+
+MAX_ELEMENTS = 24_000_000
+"""Complex numbers kept: the quietest tiles go first where many microphones would need more."""
+
+FEWEST = 16
+"""Tiles kept whatever they cost."""
+
+
+class Tiles(NamedTuple):
+    """Coherences C_ij = R_ij / sqrt(R_ii R_jj) of the recording: gains of the channels are left out by that.
+
+    Attributes:
+        coherence: (tile, freq, mic, mic) complex64, 1 on the diagonal.
+        power: (tile, freq, mic) mean square.
+        audible: (tile, freq) whether something sounds there.
+        frequencies: (freq,) hertz, float64.
+        block: (tile,) second of the recording that the tile belongs to; seconds are nearly independent.
+    """
+
+    coherence: Tensor
+    power: Tensor
+    audible: Tensor
+    frequencies: Tensor
+    block: Tensor
+
+    @property
+    def n_audible(self) -> int:
+        """Tiles and frequencies in which something sounds."""
+        return int(self.audible.sum())
+
+    def mean_coherence(self) -> Tensor:
+        """(freq, mic, mic) complex128 mean over the audible tiles."""
+        weight = self.audible.double() / self.audible.sum(0).clamp_min(1)
+        return torch.einsum("tf,tfij->fij", weight.to(torch.complex128), self.coherence.to(torch.complex128))
+
+
+def tiles_of(recording: Recording, max_elements: int = MAX_ELEMENTS) -> Tiles:
+    """Cut a recording into tiles.
+
+    Args:
+        recording: working channels.
+        max_elements: complex numbers to keep.
+
+    Cost: one transform of at most `MAX_SECONDS`; memory of the tiles that are kept.
+    """
+    stft = localization_stft(recording.sample_rate)
+    hertz = stft.frequencies(recording.sample_rate)
+    inside = ((hertz >= LOWEST_HZ) & (hertz <= min(HIGHEST_HZ, 0.45 * recording.sample_rate))).nonzero()[:, 0]
+    bins = inside[torch.linspace(0, len(inside) - 1, min(N_FREQS, len(inside))).round().long()]
+    parts = [_cut(stft(samples - samples.mean(1, keepdim=True))[:, bins]) for samples in _stretches(recording)]
+    snapshots = torch.cat(parts)
+    power = snapshots.abs().square().mean(-1)
+    # The loudest channel must not decide alone what is audible.
+    level = (power / power.mean(0).clamp_min(torch.finfo(power.dtype).tiny)).mean(-1)
+    most = max(max_elements // (len(bins) * recording.n_mics**2), FEWEST)
+    kept = level.clamp_max(10).mean(1).argsort(descending=True)[:most].sort().values
+    second = max(round(recording.sample_rate / (stft.hop * FRAMES)), 1)
+    block = torch.arange(len(power)) // second
+    power = power[kept]
+    snapshots = snapshots[kept] / (power.sqrt() + torch.finfo(power.dtype).tiny ** 0.5)[..., None]
+    coherence = snapshots @ snapshots.mH / snapshots.shape[-1]
+    return Tiles(coherence, power, level[kept] > QUIET, hertz[bins], block[kept])
+
+
+def _stretches(recording: Recording) -> list[Tensor]:
+    if recording.duration <= MAX_SECONDS:
+        return [torch.from_numpy(recording.samples)]
+    n = int(MAX_SECONDS // STRETCH_SECONDS)
+    starts = [(recording.duration - STRETCH_SECONDS) * i / (n - 1) for i in range(n)]
+    return [torch.from_numpy(recording.segment(start, start + STRETCH_SECONDS).samples) for start in starts]
+
+
+def _cut(y: Tensor) -> Tensor:
+    """(tile, freq, mic, frame) of frames (mic, freq, frame)."""
+    n = max(y.shape[-1] // FRAMES, 1)
+    return y[..., : n * FRAMES].unflatten(-1, (n, -1)).permute(2, 1, 0, 3)
