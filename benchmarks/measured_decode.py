@@ -1,9 +1,10 @@
 """Two talkers decoded with measured responses: dummy heads of two microphones, a ring, and a line of 32 in an office.
 
-Needs the shared recordings (ARRAYSCENE_SHARED_DATA, or ../shared/data beside the repository). Every recording is two of the shipped
-voices, equally loud, convolved with impulse responses, plus sensor noise at -40 dB; every decoder is called alike: decoder(y,
-response). SI-SDR in dB, mean of both talkers; target: each talker's image at the first microphone. AuxIVA, which starts from A and
-learns on, is left out for 32 microphones: it took 18 s and was no better.
+Needs the shared recordings (ARRAYSCENE_SHARED_DATA, or ../shared/data beside the repository). Every recording is two of the
+shipped voices, equally loud, convolved with impulse responses, plus sensor noise at -40 dB; every decoder is called alike:
+decoder(y, response). SI-SDR in dB, mean of both talkers; target: each talker's image at the first microphone. AuxIVA, which
+starts from A and learns on, is left out for 32 microphones: it took 18 s and was no better. "Open field" knows where the talkers
+are.
 
 - KEMAR and KU 100: SOFA files, anechoic. The responses of the two directions themselves, and of all within 4 degrees of them, are
   left out of the set that A is interpolated from. "error of A" is what the interpolation states of itself, and the true error,
@@ -32,7 +33,7 @@ from scipy.signal import fftconvolve
 from arrayscene import STFT, MicrophoneArray, load_voice, simulate_scene
 from arrayscene.decoders import LCMV, MPDR, AuxIVA, Decoder, DelayAndSum, PseudoInverse
 from arrayscene.metrics import si_sdr
-from arrayscene.response import ImpulseResponses, MeasuredResponse, PlaneWave, Response, RigidSphere, unit_vectors
+from arrayscene.response import ImpulseResponses, MeasuredResponse, PlaneWave, Response, RigidSphere, SphericalWave, unit_vectors
 from arrayscene.simulate import Talker
 
 RATE, SECONDS = 16000, 6
@@ -104,7 +105,7 @@ def heads() -> list[Case]:
             "rigid sphere": RigidSphere(ears, azimuth, elevation, frequencies=frequencies),
             "open field": PlaneWave(torch.tensor(ears.positions), azimuth, elevation, frequencies=frequencies),
         }
-        at = ", ".join(f"{a:.0f}/{e:.0f}" for a, e in np.rad2deg([true.azimuth, true.elevation]).T + 0.0)
+        at = ", ".join(f"{round(a)}/{round(e)}" for a, e in np.rad2deg([true.azimuth, true.elevation]).T)
         note = f"stated {10 * math.log10(stated):.0f}, true {10 * math.log10(error):.0f} dB"
         cases.append(Case(f"{name}, {at}", stft, convolve(true), responses, note))
     return cases
@@ -116,7 +117,9 @@ def ring() -> Case:
     azimuth, click = np.deg2rad([40.0, -65.0]), np.eye(1, RATE // 2)[0]
     talkers = [Talker(click, a, distance=1.5) for a in azimuth]
     scenes = [simulate_scene(array, [talker], room_size=(5, 4, 2.6), t60=0.25, snr_db=math.inf) for talker in talkers]
-    measured = ImpulseResponses(np.concatenate([scene.images for scene in scenes]), RATE, azimuth, np.zeros(2), name="ring")
+    measured = ImpulseResponses(
+        np.concatenate([scene.images for scene in scenes]), RATE, azimuth, np.zeros(2), np.full(2, 1.5), "ring"
+    )
     return in_room("ring of 6", measured, array, {"measured, 60 ms": 0.06})
 
 
@@ -131,7 +134,7 @@ def lines() -> list[Case]:
         samples = np.stack([soxr.resample(soundfile.read(folder / f"rir_source_{n + 1}.wav")[0], 48000, RATE).T for n in pair])
         offset = places[list(pair), :2] - center[:2]
         azimuth, distance = np.arctan2(offset[:, 1], offset[:, 0]), np.hypot(*offset.T)
-        whole = ImpulseResponses(samples, RATE, azimuth, np.zeros(2), distance, name="office")
+        whole = ImpulseResponses(samples, RATE, azimuth, np.zeros(2), distance, "office")
         name = f"line of 32, places {pair[0] + 1} and {pair[1] + 1}"
         kept = {"measured, 60 ms": 0.06, "measured, 120 ms": 0.12}
         cases += [in_room(name, whole.early(0.12), array, kept), in_room(f"{name}, 1 s of response", whole, array, kept)]
@@ -139,13 +142,15 @@ def lines() -> list[Case]:
 
 
 def in_room(name: str, measured: ImpulseResponses, array: MicrophoneArray, kept: dict[str, float]) -> Case:
-    """A case whose A is the early part of what was measured, beside plane waves."""
+    """A case whose A is the early part of what was measured, beside spherical waves from the same places."""
     stft = STFT(4096)
     frequencies = stft.frequencies(RATE)
     responses: dict[str, Response] = {
         label: MeasuredResponse(measured.early(seconds), frequencies=frequencies) for label, seconds in kept.items()
     }
-    responses["open field"] = PlaneWave(array, torch.tensor(measured.azimuth), frequencies=frequencies)
+    assert measured.distance is not None
+    places = torch.tensor(measured.distance[:, None] * measured.vectors)
+    responses["open field"] = SphericalWave(array, places, frequencies=frequencies)
     return Case(name, stft, convolve(measured), responses)
 
 

@@ -2,28 +2,79 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from typing import Final, Literal, NamedTuple
 
-from arrayscene.decoders import MVDR, AuxIVA, Decoder, DelayAndSum, MultichannelWiener, PseudoInverse, QuietNoiseWiener
+from arrayscene.decoders import (
+    GEV,
+    LCMV,
+    MPDR,
+    MVDR,
+    SDWMWF,
+    WMPDR,
+    AuxIVA,
+    Clustering,
+    Decoder,
+    DelayAndSum,
+    FromDirections,
+    Masking,
+    MultichannelWiener,
+    PseudoInverse,
+    QuietNoiseWiener,
+    SoudenMVDR,
+    Superdirective,
+    Tikhonov,
+    WarmStart,
+)
 from arrayscene.errors import ShapeError
 from arrayscene.stft import STFT
 
-PILOT_SECONDS: Final = 0.256
-"""Window of the linear decoders: long enough to hold most of a room's response, short enough to gather statistics."""
-
-FILTER_SECONDS: Final = 0.064
-"""Window of the Wiener filter: about as long as speech stays the same."""
+SECONDS: Final = {"long": 0.256, "middle": 0.128, "short": 0.064}
+"""Windows: long ones hold most of a room's response, short ones are about as long as speech stays the same."""
 
 SHORTEST_TO_LEARN: Final = 1.0
-"""Seconds below which statistics of the recording say less than its geometry."""
+"""Seconds below which a separation has too little to learn from, and masks in shorter windows do better."""
 
 MAX_MICS: Final = 8
 """Microphones that a learning decoder uses: its cost grows with their square."""
 
-N_ITER: Final = 30
-"""Sweeps of AuxIVA; more bring little."""
+N_ITER: Final = 5
+"""Sweeps of AuxIVA after a start from masks; more bring up to 0.3 dB in the mean and lose a talker now and then."""
 
-METHODS: Final = ("auto", "auxiva", "auxiva-laplace", "delay-and-sum", "denoise", "mvdr", "pseudo-inverse", "wiener")
+
+def _masks() -> Clustering:
+    return Clustering(FromDirections())
+
+
+class _Plain(NamedTuple):
+    """A decoder that a user may ask for: how it is made, its window, and whether it learns covariances of all microphones."""
+
+    make: Callable[[], Decoder]
+    window: Literal["long", "middle", "short"]
+    learns: bool
+
+
+_PLAIN: Final = {
+    "auxiva": _Plain(AuxIVA, "long", True),
+    "auxiva-laplace": _Plain(lambda: AuxIVA(model="laplace"), "long", True),
+    "delay-and-sum": _Plain(DelayAndSum, "long", False),
+    "gev": _Plain(lambda: GEV(_masks()), "long", True),
+    "lcmv": _Plain(lambda: LCMV(_masks()), "long", True),
+    "masking": _Plain(lambda: Masking(DelayAndSum(), _masks()), "short", True),
+    "mpdr": _Plain(MPDR, "long", True),
+    "mvdr": _Plain(lambda: MVDR(_masks()), "long", True),
+    "mwf": _Plain(lambda: SDWMWF(_masks()), "long", True),
+    "pseudo-inverse": _Plain(lambda: PseudoInverse(loading=1e-2), "long", False),
+    "souden-mvdr": _Plain(lambda: SoudenMVDR(_masks()), "long", True),
+    "superdirective": _Plain(Superdirective, "long", False),
+    "tikhonov": _Plain(Tikhonov, "long", False),
+    "wmpdr": _Plain(lambda: WMPDR(_masks()), "long", True),
+}
+
+METHODS: Final = tuple(sorted([*_PLAIN, "auto", "denoise", "wiener"]))
+
+_LINEAR_ONLY: Final = ("auxiva", "auxiva-laplace", "lcmv")
+"""Methods that separate at most as many sources as there are microphones."""
 
 
 class Choice(NamedTuple):
@@ -50,44 +101,50 @@ def choose(method: str, *, n_mics: int, n_sources: int, duration: float, sample_
     """
     if method not in METHODS:
         raise ShapeError(f"method {method!r} came; there are {', '.join(METHODS)}")
-    pilot_stft = STFT(fast_length(PILOT_SECONDS * sample_rate))
-    filter_stft = STFT(fast_length(FILTER_SECONDS * sample_rate))
+    transforms = {name: STFT(fast_length(seconds * sample_rate)) for name, seconds in SECONDS.items()}
+    n_used = min(n_mics, MAX_MICS)
     why = "asked for by the user"
-    learnable = n_sources <= min(n_mics, MAX_MICS) and duration >= SHORTEST_TO_LEARN
     if method == "auto":
         method = "denoise" if n_sources <= 1 else "wiener"
         if n_sources == 0:
             why = "no source was found, so there is nothing to decode"
         elif n_sources == 1:
             why = "one source: nothing to separate it from, so the noise of the quiet moments is taken out"
-        elif learnable:
-            why = f"{n_sources} sources, {n_mics} microphones: a separation that starts from the directions, then a Wiener filter"
         elif duration < SHORTEST_TO_LEARN:
-            why = f"{duration:.2f} s are too short to learn a separation from: directions and a Wiener filter only"
+            why = f"{duration:.2f} s are too short to learn a separation from: a Wiener filter with masks from the directions"
+        elif n_sources <= n_used:
+            why = (
+                f"{n_sources} sources, {n_mics} microphones: masks from the directions, a separation that starts from them,"
+                " then a Wiener filter"
+            )
         else:
             why = (
-                f"{n_sources} sources are too many for {n_mics} microphones to separate linearly: directions and a Wiener filter"
+                f"{n_sources} sources are too many for {n_mics} microphones to separate linearly: masks from the directions, then"
+                " a Wiener filter"
             )
     if method == "denoise":
         if n_sources > 1:
             raise ShapeError(f"method 'denoise' recovers one source, {n_sources} came; take auto or wiener")
-        return Choice(QuietNoiseWiener(), filter_stft, method, why, MAX_MICS)
+        return Choice(QuietNoiseWiener(), transforms["short"], method, why, MAX_MICS)
     if method == "wiener":
-        if learnable:
-            decoder = MultichannelWiener(AuxIVA(model="banded", n_iter=N_ITER), filter_stft, pilot_stft)
-        else:
-            decoder = MultichannelWiener(PseudoInverse(loading=0.1), filter_stft, filter_stft)
-        return Choice(decoder, filter_stft, method, why, MAX_MICS)
-    if method.startswith("auxiva"):
-        if n_sources > min(n_mics, MAX_MICS):
-            raise ShapeError(
-                f"method {method!r} separates at most {min(n_mics, MAX_MICS)} sources here, {n_sources} came;"
-                " auto and mvdr take more"
-            )
-        return Choice(AuxIVA(model="laplace" if method == "auxiva-laplace" else "gauss"), pilot_stft, method, why, MAX_MICS)
-    linear: dict[str, Decoder] = {"delay-and-sum": DelayAndSum(), "mvdr": MVDR(), "pseudo-inverse": PseudoInverse(loading=1e-2)}
-    stft = pilot_stft if duration >= SHORTEST_TO_LEARN else filter_stft
-    return Choice(linear[method], stft, method, why, None)
+        decoder, stft = _wiener(n_sources <= n_used, duration, transforms)
+        return Choice(decoder, stft, method, why, MAX_MICS)
+    plain = _PLAIN[method]
+    if method in _LINEAR_ONLY and n_sources > n_used:
+        raise ShapeError(
+            f"method {method!r} separates at most {n_used} sources here, {n_sources} came; auto, mwf and masking take more"
+        )
+    window = plain.window if duration >= SHORTEST_TO_LEARN else "short"
+    return Choice(plain.make(), transforms[window], method, why, MAX_MICS if plain.learns else None)
+
+
+def _wiener(separable: bool, duration: float, transforms: dict[str, STFT]) -> tuple[Decoder, STFT]:
+    """What recovers most, and its transform; figures in docs/architecture.md."""
+    masked = SDWMWF(_masks())
+    if duration < SHORTEST_TO_LEARN:
+        return masked, transforms["middle"]
+    pilot = WarmStart(masked, AuxIVA(model="banded", n_iter=N_ITER, loading=1e-3)) if separable else masked
+    return MultichannelWiener(pilot, transforms["short"], transforms["long"]), transforms["short"]
 
 
 def fast_length(n: float) -> int:

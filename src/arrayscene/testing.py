@@ -254,7 +254,7 @@ def _check_steps(decoder: Decoder, y: Tensor, response: Response | None, whole: 
 
 def _check_permutation(decoder: Decoder, y: Tensor, response: Response | None, whole: Estimate) -> None:
     order = list(range(y.shape[-3]))
-    moving = [mic for mic in order if mic != getattr(decoder, "reference", None)]
+    moving = [mic for mic in order if mic != decoder.reference]
     for mic, other in zip(moving, moving[1:] + moving[:1], strict=True):
         order[mic] = other
     permuted = None if response is None else response.select(mics=order)

@@ -13,7 +13,7 @@ from arrayscene.decoders import GEV, SDWMWF, WMPDR, Clustering, Decoder, FromDir
 from arrayscene.decoders.gev import blind_analytic, distortionless
 from arrayscene.decoders.mwf import souden, wiener
 from arrayscene.errors import ShapeError
-from arrayscene.linalg import principal
+from arrayscene.kernels import principal
 from arrayscene.response import ConvolutiveResponse, MatrixResponse
 
 N_FREQS, N_MICS, N_FRAMES, REFERENCE = 5, 4, 400, 1
@@ -52,6 +52,8 @@ def by_hand(name: str, R_s: NDArray[Any], R_n: NDArray[Any], e: NDArray[Any]) ->
     match name:
         case "Souden":
             return inverse @ R_s @ e / np.trace(inverse @ R_s)
+        case "Souden, mu":
+            return inverse @ R_s @ e / (2 + np.trace(inverse @ R_s))
         case "Wiener":
             return np.linalg.inv(R_s + 2 * R_n) @ R_s @ e
         case "rank 1":
@@ -69,7 +71,8 @@ def by_hand(name: str, R_s: NDArray[Any], R_n: NDArray[Any], e: NDArray[Any]) ->
 
 
 FILTERS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
-    "Souden": lambda R_s, R_n: souden(R_s, R_n, REFERENCE),
+    "Souden": lambda R_s, R_n: souden(R_s, R_n, reference=REFERENCE),
+    "Souden, mu": lambda R_s, R_n: souden(R_s, R_n, mu=2.0, reference=REFERENCE),
     "Wiener": lambda R_s, R_n: wiener(R_s, R_n, mu=2.0, reference=REFERENCE),
     "rank 1": lambda R_s, R_n: wiener(R_s, R_n, mu=2.0, rank=1, reference=REFERENCE),
     "rank 2": lambda R_s, R_n: wiener(R_s, R_n, mu=2.0, rank=2, reference=REFERENCE),
@@ -87,11 +90,12 @@ def test_filters_are_their_definitions(name: str, rank: int) -> None:
         np.testing.assert_allclose(d[f].numpy(), by_hand(name, R_s[f].numpy(), R_n[f].numpy(), e).conj(), rtol=1e-8, atol=1e-10)
 
 
-def test_for_a_source_of_rank_1_souden_and_the_rank_1_filter_without_trade_off_are_the_mvdr() -> None:
+def test_for_a_source_of_rank_1_the_filters_are_one_another() -> None:
     R_s, R_n = covariances(1)
     mvdr = FILTERS["MVDR"](R_s, R_n)
     torch.testing.assert_close(FILTERS["Souden"](R_s, R_n), mvdr)
     torch.testing.assert_close(wiener(R_s, R_n, mu=0.0, rank=1, reference=REFERENCE), mvdr)
+    torch.testing.assert_close(FILTERS["Souden, mu"](R_s, R_n), FILTERS["Wiener"](R_s, R_n))
 
 
 def test_all_ranks_are_the_full_filter() -> None:
@@ -238,6 +242,7 @@ def test_statistics_and_response_must_be_of_the_same_sources() -> None:
     for wrong in (
         lambda: GEV(scale="loud"),  # type: ignore[arg-type]
         lambda: GEV(loading=-1),
+        lambda: SoudenMVDR(mu=-1),
         lambda: SDWMWF(mu=0),
         lambda: SDWMWF(mu=-1, rank=1),
         lambda: SDWMWF(rank=0),

@@ -139,8 +139,15 @@ def test_a_folder_without_an_index_or_with_two(tmp_path: Path) -> None:
 
 
 def test_a_path_that_is_neither(tmp_path: Path) -> None:
-    with pytest.raises(ArraySceneError, match="nowhere"):
-        ImpulseResponses.load(tmp_path / "nowhere")
+    for name, found in (
+        ("nowhere", "nothing found"),
+        ("sound.wav", "a file of another kind found"),
+        ("lost.sofa", "No such file"),
+    ):
+        if name == "sound.wav":
+            soundfile.write(tmp_path / name, SAMPLES[0].T, RATE)
+        with pytest.raises(ArraySceneError, match=f"{name}: {found}"):
+            ImpulseResponses.load(tmp_path / name)
 
 
 class TestSofa:

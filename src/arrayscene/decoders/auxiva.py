@@ -67,6 +67,8 @@ class AuxIVA(Decoder):
     for blind source separation", 2001.
     """
 
+    reference: int
+
     def __init__(
         self,
         n_sources: int | None = None,

@@ -55,6 +55,9 @@ class Decoder(nn.Module):
     lookahead: int = 0
     """Frames of the future that `step` waits for."""
 
+    reference: int | None = None
+    """Microphone, from 0, at which the sources are heard; None: in the scale of A."""
+
     def init(self, y: Tensor, response: Response | None = None, *, generator: torch.Generator | None = None) -> Any:
         """State before the first frame, learnt from `y` (..., mic, freq, frame) where `block` is None."""
         raise NotImplementedError

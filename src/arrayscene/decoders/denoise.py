@@ -43,6 +43,8 @@ class QuietNoiseWiener(Decoder):
     2002.
     """
 
+    reference: int
+
     def __init__(self, *, quiet: float = 0.1, floor: float = 1e-2, reference: int = 0) -> None:
         super().__init__()
         if not 0 < quiet <= 1:

@@ -10,7 +10,7 @@ from torch import Tensor
 from arrayscene.decoders.statistical import StatisticalDecoder
 from arrayscene.decoders.statistics import Statistics
 from arrayscene.errors import ShapeError
-from arrayscene.linalg import Principal, principal
+from arrayscene.kernels import Principal, principal
 
 
 class GEV(StatisticalDecoder):

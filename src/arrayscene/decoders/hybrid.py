@@ -39,25 +39,26 @@ class Hybrid(Decoder):
 
     Cost and latency: those of both. Differentiable where they are.
 
-    Raises: ShapeError for a crossover that is not positive, where no response tells the frequencies, or where the two return
-    different numbers of sources.
+    Raises: ShapeError for a crossover that is not positive, where no response tells the frequencies, or for decoders of different
+    block, reference microphone or number of sources.
     """
 
     def __init__(self, low: Decoder, crossover: float | Tensor, high: Decoder | None = None) -> None:
         super().__init__()
         self.low, self.high = low, high or SDWMWF()
         self.crossover = _checked(crossover, "Hybrid")
-        if self.low.block != self.high.block:
-            raise ShapeError(
-                f"Hybrid: decoders with blocks of {self.low.block} and {self.high.block} frames came; take equal ones"
-            )
+        for what in ("block", "reference"):
+            below, above = getattr(self.low, what), getattr(self.high, what)
+            if below != above:
+                raise ShapeError(f"Hybrid: decoders with {what}={below} and {what}={above} came; take equal ones")
         self.block, self.lookahead = self.low.block, max(self.low.lookahead, self.high.lookahead)
+        self.reference = self.low.reference
 
     def init(self, y: Tensor, response: Response | None = None, *, generator: torch.Generator | None = None) -> HybridState:
         """Start both decoders."""
         share = upper_share(_frequencies(response, "Hybrid"), self.crossover).to(y.real.dtype)
-        states = (decoder.init(y, response, generator=generator) for decoder in (self.low, self.high))
-        return HybridState(*states, share.to(y.device))
+        low, high = (decoder.init(y, response, generator=generator) for decoder in (self.low, self.high))
+        return HybridState(low, high, share.to(y.device))
 
     def step(self, y: Tensor, state: HybridState) -> tuple[Estimate, HybridState]:
         """Decode the next frames with both and join them."""
@@ -90,7 +91,7 @@ class AntiAliasing(Decoder):
     def __init__(self, decoder: Decoder, cutoff: float | Tensor) -> None:
         super().__init__()
         self.decoder, self.cutoff = decoder, _checked(cutoff, "AntiAliasing")
-        self.block, self.lookahead = decoder.block, decoder.lookahead
+        self.block, self.lookahead, self.reference = decoder.block, decoder.lookahead, decoder.reference
 
     def init(
         self, y: Tensor, response: Response | None = None, *, generator: torch.Generator | None = None
@@ -109,11 +110,13 @@ class AntiAliasing(Decoder):
 def upper_share(frequencies: Tensor, crossover: Tensor) -> Tensor:
     """(source, freq, 1) 0 up to crossover / `OVERLAP`, 1 from the crossover on, a raised cosine of log frequency between."""
     octaves = torch.log(frequencies.clamp_min(1e-3) / crossover.to(frequencies)[:, None]) / math.log(OVERLAP) + 1
-    return (0.5 - 0.5 * torch.cos(math.pi * octaves.clamp(0, 1)))[..., None]
+    share: Tensor = 0.5 - 0.5 * torch.cos(math.pi * octaves.clamp(0, 1))
+    return share[..., None]
 
 
 def _checked(frequency: float | Tensor, who: str) -> Tensor:
-    hertz = torch.atleast_1d(torch.as_tensor(frequency, dtype=torch.float64))
+    hertz = torch.as_tensor(frequency, dtype=torch.float64)
+    hertz = hertz[None] if hertz.ndim == 0 else hertz
     if hertz.ndim != 1 or not bool((hertz > 0).all()):
         raise ShapeError(
             f"{who}: a frequency limit of {hertz.tolist()} came; positive hertz, one number or one a source, is needed"

@@ -43,7 +43,7 @@ class Masking(Decoder):
         super().__init__()
         self.decoder, self.statistics = decoder or DelayAndSum(), statistics or FromDirections()
         self.floor = floor
-        self.block, self.lookahead = self.decoder.block, self.decoder.lookahead
+        self.block, self.lookahead, self.reference = self.decoder.block, self.decoder.lookahead, self.decoder.reference
 
     def init(self, y: Tensor, response: Response | None = None, *, generator: torch.Generator | None = None) -> MaskingState:
         """Start the decoder."""

@@ -139,7 +139,7 @@ class LCMV(LinearDecoder):
         else:
             R = _frames_covariance(self.noise, y, A, "LCMV")
         L: Tensor = torch.linalg.cholesky(_load(R, self.loading, y))
-        inverse = torch.linalg.pinv(torch.linalg.solve_triangular(L, C, upper=False), rtol=1e-10)[..., : A.shape[-1], :]
+        inverse = _inverse(torch.linalg.solve_triangular(L, C, upper=False))[..., : A.shape[-1], :]
         D: Tensor = torch.linalg.solve_triangular(L, inverse, upper=False, left=False)
         return D
 
@@ -192,6 +192,21 @@ def check_constraints(C: Tensor, who: str) -> None:
             f"{who}: sources {first} and {second} look alike to the array at every frequency (the same direction, or mirrored at"
             " its line or plane); leave one out, or use MVDR or PseudoInverse"
         )
+
+
+def _inverse(C: Tensor) -> Tensor:
+    """Pseudo-inverse of tall C (..., mic, constraint): normal equations, and singular values where columns are nearly alike."""
+    gram = C.mH @ C
+    factor, failed = torch.linalg.cholesky_ex(gram.detach())
+    pivots = factor.diagonal(dim1=-2, dim2=-1).real
+    alike = (failed != 0) | ~(pivots.amin(-1) > 1e-3 * pivots.amax(-1))
+    identity = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+    inverse: Tensor = torch.linalg.solve(torch.where(alike[..., None, None], identity, gram), C.mH)
+    if bool(alike.any()):
+        # Singular values are several times as slow, and only the lowest frequencies need them.
+        inverse = inverse.clone()
+        inverse[alike] = torch.linalg.pinv(C[alike], rtol=1e-10)
+    return inverse
 
 
 def _unit_gain(whitened: Tensor, A: Tensor) -> Tensor:

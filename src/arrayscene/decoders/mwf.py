@@ -9,32 +9,42 @@ from arrayscene.decoders.gev import distortionless
 from arrayscene.decoders.statistical import StatisticalDecoder
 from arrayscene.decoders.statistics import Statistics
 from arrayscene.errors import ShapeError
-from arrayscene.linalg import principal
+from arrayscene.kernels import principal
 
 
 class SoudenMVDR(StatisticalDecoder):
     """MVDR without steering vectors: the source's covariance says what to keep.
 
-    d = e_ref^T R_s R_n^-1 / trace(R_n^-1 R_s). For R_s of rank 1 this is the MVDR of its transfer function relative to the
-    reference microphone; otherwise it takes away some of the source as well, which often sounds, and scores, better.
+    d = e_ref^T R_s R_n^-1 / (mu + trace(R_n^-1 R_s)). For R_s of rank 1 and mu 0 this is the MVDR of its transfer function
+    relative to the reference microphone, for mu > 0 the Wiener filter that weights noise by mu; for R_s of more rank it takes
+    away some of the source as well.
 
     Args:
         statistics, loading, reference: as for every statistical decoder.
+        mu: trade-off, >= 0: how much noise left counts beside distortion of the source.
 
     Takes any number of sources, each against all the others.
 
     Cost: the statistics', plus O(freq source mic^3). Differentiable in A and y. Latency: the whole recording in `init`, or none
     beyond a block with recursive statistics.
 
-    Raises: ShapeError for a negative loading, or statistics that do not fit the response.
+    Raises: ShapeError for a negative loading or mu, or statistics that do not fit the response.
 
     Reference: M. Souden, J. Benesty and S. Affes, "On optimal frequency-domain multichannel linear filtering for noise
     reduction", IEEE TASLP 2010.
     """
 
+    def __init__(
+        self, statistics: Statistics | None = None, *, mu: float = 0.0, loading: float = 1e-3, reference: int = 0
+    ) -> None:
+        super().__init__(statistics, loading=loading, reference=reference)
+        if not mu >= 0:
+            raise ShapeError(f"SoudenMVDR: mu={mu} came; 0 or more is needed")
+        self.mu = mu
+
     def weights(self, R_s: Tensor, R_n: Tensor) -> Tensor:
-        """e_ref^T R_s R_n^-1 / trace."""
-        return souden(R_s, R_n, self.reference)
+        """e_ref^T R_s R_n^-1 / (mu + trace)."""
+        return souden(R_s, R_n, mu=self.mu, reference=self.reference)
 
 
 class SDWMWF(StatisticalDecoder):
@@ -81,11 +91,11 @@ class SDWMWF(StatisticalDecoder):
         return wiener(R_s, R_n, mu=self.mu, rank=self.rank, reference=self.reference)
 
 
-def souden(R_s: Tensor, R_n: Tensor, reference: int = 0) -> Tensor:
+def souden(R_s: Tensor, R_n: Tensor, *, mu: float = 0.0, reference: int = 0) -> Tensor:
     """Filter d (..., mic) of `SoudenMVDR` for R_s and R_n (..., mic, mic), R_n positive definite."""
     whitened: Tensor = torch.linalg.solve(R_n, R_s)
     trace = whitened.diagonal(dim1=-2, dim2=-1).real.sum(-1)
-    return whitened[..., reference].conj() / trace.clamp_min(torch.finfo(trace.dtype).tiny)[..., None]
+    return whitened[..., reference].conj() / (mu + trace).clamp_min(torch.finfo(trace.dtype).tiny)[..., None]
 
 
 def wiener(R_s: Tensor, R_n: Tensor, *, mu: float = 1.0, rank: int | None = None, reference: int = 0) -> Tensor:

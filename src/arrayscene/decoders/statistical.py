@@ -50,6 +50,8 @@ class StatisticalDecoder(Decoder):
         reference: microphone, from 0.
     """
 
+    reference: int
+
     def __init__(self, statistics: Statistics | None = None, *, loading: float = 1e-3, reference: int = 0) -> None:
         super().__init__()
         if not loading >= 0:

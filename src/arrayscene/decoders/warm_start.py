@@ -32,7 +32,7 @@ class WarmStart(Decoder):
         if first.block is not None:
             raise ShapeError(f"WarmStart: {type(first).__name__} learns block by block; take one of whole recordings")
         self.first, self.second = first, second
-        self.block, self.lookahead = second.block, second.lookahead
+        self.block, self.lookahead, self.reference = second.block, second.lookahead, second.reference
 
     def init(self, y: Tensor, response: Response | None = None, *, generator: torch.Generator | None = None) -> Any:
         """The second decoder's state."""

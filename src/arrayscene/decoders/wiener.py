@@ -57,6 +57,8 @@ class MultichannelWiener(Decoder):
     Reference: N. Q. K. Duong, E. Vincent and R. Gribonval, IEEE TASLP 2010, eq. (30) and (31).
     """
 
+    reference: int
+
     def __init__(
         self, pilot: Decoder, stft: STFT, pilot_stft: STFT, *, floor: float = 1e-3, noise: float = 1e-3, reference: int = 0
     ) -> None:

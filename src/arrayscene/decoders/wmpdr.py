@@ -14,7 +14,8 @@ from arrayscene.decoders.gev import distortionless
 from arrayscene.decoders.statistical import found_figures, found_response, source_and_rest
 from arrayscene.decoders.statistics import Recursive, Statistics
 from arrayscene.errors import ShapeError
-from arrayscene.linalg import load_diagonal, principal, weighted_covariance
+from arrayscene.kernels import principal
+from arrayscene.linalg import load_diagonal, weighted_covariance
 from arrayscene.response import Response
 
 
@@ -61,6 +62,8 @@ class WMPDR(Decoder):
     Reference: T. Nakatani and K. Kinoshita, "A unified convolutional beamformer for simultaneous denoising and dereverberation",
     IEEE SPL 2019; C. Boeddeker et al., "Jointly optimal dereverberation and beamforming", ICASSP 2020.
     """
+
+    reference: int
 
     def __init__(
         self,

@@ -92,8 +92,9 @@ def compare(
     if not 1 <= len(arrays) <= MOST_ARRAYS:
         raise GeometryError(f"compare: {len(arrays)} arrays came; one to {MOST_ARRAYS} were wanted")
     resolved = [MicrophoneArray.resolve(spec) for spec in arrays]
-    for array, label in zip(resolved, labels(arrays, resolved), strict=True):
-        _check(array, label, resolved)
+    twice = next((array for i, array in enumerate(resolved) if array in resolved[:i]), None)
+    if twice is not None:
+        raise GeometryError(f"compare: array {twice.name!r} came twice; give every array once")
     measured = []
     for array, label in zip(resolved, labels(arrays, resolved), strict=True):
         say = None if progress is None else lambda done, label=label: progress(label, done)  # type: ignore[misc]
@@ -169,13 +170,6 @@ def advice(entry: Entry, purpose: Purpose) -> list[str]:
     return found
 
 
-def _check(array: MicrophoneArray, label: str, arrays: Sequence[MicrophoneArray]) -> None:
-    if array.n_mics < 2:
-        raise GeometryError(f"compare: array {label!r} has one microphone, which hears no direction; at least two are needed")
-    if sum(array == other for other in arrays) > 1:
-        raise GeometryError(f"compare: array {label!r} came twice; give every array once")
-
-
 def _scores(figures: ArrayFigures, purpose: Purpose) -> tuple[Score, ...]:
     values = [(criterion, figures.numbers[criterion.figure]) for criterion in purpose.criteria]
     return tuple(Score(criterion, value, criterion.weight * criterion.share(value)) for criterion, value in values)
@@ -194,10 +188,10 @@ def _ranked(measured: Sequence[tuple[ArrayFigures, tuple[Score, ...]]]) -> tuple
 
 
 def _differences(first: Entry, other: Entry) -> tuple[list[int], list[int]]:
-    """Criteria in which `first` leads and in which it trails by at least a point, most points first."""
+    """Criteria in which `first` leads and in which it trails by a point, rounded, most points first."""
     gaps = [a.points - b.points for a, b in zip(first.scores, other.scores, strict=True)]
     order = sorted(range(len(gaps)), key=lambda i: -abs(gaps[i]))
-    return [i for i in order if gaps[i] >= 1], [i for i in order if gaps[i] <= -1]
+    return [i for i in order if gaps[i] > 0.5], [i for i in order if gaps[i] < -0.5]
 
 
 def _equal_in_words(first: Entry, other: Entry) -> str:

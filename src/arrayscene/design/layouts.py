@@ -24,7 +24,7 @@ _COLUMNS = 4
 def layout_figure(comparison: Comparison) -> Figure:
     """Every array to its own scale: from above with the front up the page, beneath it from the right or from behind."""
     entries = comparison.entries
-    columns = min(len(entries), _COLUMNS)
+    columns = len(entries) if len(entries) <= _COLUMNS else math.ceil(len(entries) / 2)
     side, gap = min(2.3, (WIDTH - 0.62 * columns) / columns), 0.62
     blocks = [entries[start : start + columns] for start in range(0, len(entries), columns)]
     rows = [(block, upright) for block in blocks for upright in (False, True) if not upright or any(map(_tall, block))]

@@ -32,7 +32,7 @@ def name(entry: Entry) -> str:
 
 def text(words: str, comparison: Comparison) -> str:
     """Words that break no line between a number and its unit, or within the short label of an array."""
-    words = escape(re.sub(r"(?<=\d) (?=(dB|k?Hz|mm|m|points)\b|%)", "\N{NO-BREAK SPACE}", words))
+    words = escape(_kept_together(words))
     labels = {escape(entry.label): _label(entry.label) for entry in comparison.entries}
     known = "|".join(re.escape(label) for label in sorted(labels, key=len, reverse=True))
     return re.sub(rf"(?<![\w-])({known})(?![\w-])", lambda match: labels[match[0]], words)
@@ -64,11 +64,16 @@ def picture(figure: Figure, alt: str, caption: str = "") -> str:
     with rc_context({"svg.hashsalt": "arrayscene", "svg.fonttype": "path"}):
         figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None})
     data = base64.b64encode(content.getvalue()).decode("ascii")
-    words = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    words = f"<figcaption>{escape(_kept_together(caption))}</figcaption>" if caption else ""
     return (
         '<figure class="figure"><div class="sheet" tabindex="0">'
         f'<img src="data:image/svg+xml;base64,{data}" alt="{escape(alt)}"></div>{words}</figure>'
     )
+
+
+def _kept_together(words: str) -> str:
+    """Numbers and their units without a break between them."""
+    return re.sub(r"(?<=\d) (?=(dB|k?Hz|ms|mm|m|s|points)\b|%)", "\N{NO-BREAK SPACE}", words)
 
 
 def _label(label: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -29,29 +30,49 @@ class Hypothesis:
         """Everything is as the array says."""
         return cls(tuple(range(n_mics)), (1,) * n_mics, (0.0,) * n_mics)
 
-    def undo(self, tiles: Tiles) -> Tiles:
-        """The tiles as they would be had nothing been wrong: row m is microphone m. Cost: one copy."""
-        C = tiles.coherence
-        factors = self._factors(tiles.frequencies).to(C.dtype)
-        if any(sign < 0 for sign in self.signs) or any(self.delays):
-            C = C * (factors[:, :, None] * factors[:, None, :].conj())
-        if self.order != tuple(range(len(self.order))):
-            rows = self.row_of_mic
-            C = C[:, :, rows][..., rows]
-            return tiles._replace(coherence=C, power=tiles.power[..., rows])
-        return tiles._replace(coherence=C)
-
     @property
     def row_of_mic(self) -> list[int]:
         """The row that carries each microphone."""
         return sorted(range(len(self.order)), key=self.order.__getitem__)
 
-    def with_order(self, order: tuple[int, ...]) -> Hypothesis:
-        """The same with another order."""
-        return replace(self, order=order)
+    @property
+    def moved(self) -> tuple[int, ...]:
+        """Rows that carry another microphone than they should."""
+        return tuple(row for row, mic in enumerate(self.order) if mic != row)
+
+    @property
+    def inverted(self) -> tuple[int, ...]:
+        """Rows of inverted polarity."""
+        return tuple(row for row, sign in enumerate(self.signs) if sign < 0)
+
+    @property
+    def late(self) -> tuple[int, ...]:
+        """Rows that are late or early."""
+        return tuple(row for row, delay in enumerate(self.delays) if delay)
+
+    def later(self, seconds: Mapping[int, float]) -> Hypothesis:
+        """With the rows of some microphones later by so much."""
+        delays = list(self.delays)
+        for mic, delay in seconds.items():
+            delays[self.row_of_mic[mic]] += delay
+        return replace(self, delays=tuple(delays))
+
+    def flipped(self, signs: Sequence[int]) -> Hypothesis:
+        """With the rows of some microphones, those of sign -1, inverted."""
+        return replace(self, signs=tuple(sign * signs[mic] for sign, mic in zip(self.signs, self.order, strict=True)))
+
+    def undo(self, tiles: Tiles) -> Tiles:
+        """The tiles as they would be had nothing been wrong: row m is microphone m. Cost: one copy."""
+        C, power = tiles.coherence, tiles.power
+        if self.inverted or self.late:
+            factors = self._factors(tiles.frequencies).to(C.dtype)
+            C = C * (factors[:, :, None] * factors[:, None, :].conj())
+        if self.moved:
+            rows = self.row_of_mic
+            C, power = C[:, :, rows][..., rows], power[..., rows]
+        return tiles._replace(coherence=C, power=power)
 
     def _factors(self, frequencies: Tensor) -> Tensor:
         """(freq, mic) that take out sign and delay."""
-        delays = torch.tensor(self.delays, dtype=torch.float64)
-        phase = 2 * torch.pi * frequencies[:, None] * delays
-        return torch.polar(torch.tensor(self.signs, dtype=torch.float64).expand_as(phase).abs(), phase) * torch.tensor(self.signs)
+        phase = 2 * torch.pi * frequencies[:, None] * torch.tensor(self.delays, dtype=torch.float64)
+        return torch.polar(torch.ones_like(phase), phase) * torch.tensor(self.signs)

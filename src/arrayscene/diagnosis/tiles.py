@@ -41,14 +41,12 @@ class Tiles(NamedTuple):
         power: (tile, freq, mic) mean square.
         audible: (tile, freq) whether something sounds there.
         frequencies: (freq,) hertz, float64.
-        block: (tile,) second of the recording that the tile belongs to; seconds are nearly independent.
     """
 
     coherence: Tensor
     power: Tensor
     audible: Tensor
     frequencies: Tensor
-    block: Tensor
 
     @property
     def n_audible(self) -> int:
@@ -81,12 +79,10 @@ def tiles_of(recording: Recording, max_elements: int = MAX_ELEMENTS) -> Tiles:
     level = (power / power.mean(0).clamp_min(torch.finfo(power.dtype).tiny)).mean(-1)
     most = max(max_elements // (len(bins) * recording.n_mics**2), FEWEST)
     kept = level.clamp_max(10).mean(1).argsort(descending=True)[:most].sort().values
-    second = max(round(recording.sample_rate / (stft.hop * FRAMES)), 1)
-    block = torch.arange(len(power)) // second
     power = power[kept]
     snapshots = snapshots[kept] / (power.sqrt() + torch.finfo(power.dtype).tiny ** 0.5)[..., None]
     coherence = snapshots @ snapshots.mH / snapshots.shape[-1]
-    return Tiles(coherence, power, level[kept] > QUIET, hertz[bins], block[kept])
+    return Tiles(coherence, power, level[kept] > QUIET, hertz[bins])
 
 
 def _stretches(recording: Recording) -> list[Tensor]:

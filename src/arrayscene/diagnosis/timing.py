@@ -1,16 +1,22 @@
-"""Channels that are late or inverted: what each says against the direction that the others agree on."""
+"""Channels that are late or inverted."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from functools import lru_cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.optimize import linprog
 from torch import Tensor
 
+from arrayscene.diagnosis.evidence import Evidence
 from arrayscene.diagnosis.field import FieldModel
 from arrayscene.diagnosis.hypothesis import Hypothesis
 from arrayscene.diagnosis.tiles import Tiles
+
+Array = NDArray[np.float64]
 
 REACH = 1e-3
 """Seconds up to which a channel may be late or early."""
@@ -21,88 +27,159 @@ STEP = 4e-6
 LEAST_DELAY = 25e-6
 """Seconds below which a delay is not told from reflections and from positions a few millimetres off."""
 
-LEAST_GAIN = 0.004
-"""Nats a microphone and snapshot by which a delay must better the fit to be tried further."""
+COARSE_NOISE = 0.3
+"""Noise in the field by which delays are first aligned: enough for few minima."""
+
+SWEEPS = 12
+"""Most times that every channel is aligned to the others."""
+
+TILT = 60e-6
+"""Seconds across the array by which the delays of all channels together may be wrong: it only turns the sources a little."""
 
 TRIED = 6
 """Channels whose delays are judged by the likelihood before the next one is believed."""
 
 
-class Lateness(NamedTuple):
-    """How late each microphone's channel is against the others.
+def lateness(model: FieldModel, tiles: Tiles) -> tuple[Tensor, Tensor]:
+    """How late each channel is against the direction that all others agree on.
 
-    Attributes:
-        delays: (mic,) seconds, float64.
-        agreement: (mic,) 0 to 1, how much of the channel follows the others once it is aligned.
-        before: (mic,) the same as recorded; negative for an inverted channel.
-    """
-
-    delays: Tensor
-    agreement: Tensor
-    before: Tensor
-
-
-def lateness(model: FieldModel, tiles: Tiles) -> Lateness:
-    """Leave every channel out in turn: the others find the direction of each tile, and the channel's own phase its delay.
-
-    z_m(f) = sum_t sum_i C_mi a_m^* a_i, with a the steering towards the direction that all but m agree on, has the phase
+    z_m(f) = sum_t sum_i C_mi a_m^* a_i, with a the steering towards the direction of tile t without m, has the phase
     -2 pi f tau_m; the delay maximises Re sum_f z_m(f) e^{j 2 pi f tau}.
 
     Args:
         model: of the array.
         tiles: row m is microphone m.
 
+    Returns: (mic,) seconds, and (mic,) by how much of itself, 0 to 2, the channel follows the others better with that delay.
+
     Cost: as many scans as there are seekers.
     """
-    C, n_mics = tiles.coherence, model.array.n_mics
-    trial = torch.arange(-REACH, REACH + STEP / 2, STEP, dtype=torch.float64)
-    turn = torch.polar(torch.ones(len(trial), len(tiles.frequencies), dtype=torch.float64), 2 * torch.pi * trial[:, None] * tiles.frequencies)
+    delays, gained = (torch.zeros(model.array.n_mics, dtype=torch.float64) for _ in range(2))
     everyone = model.seek(tiles)[0]
-    delays, agreement, before = (torch.zeros(n_mics, dtype=torch.float64) for _ in range(3))
-    for mic in range(n_mics):
+    for mic in range(model.array.n_mics):
         where = model.seek(tiles, without=mic)[0] if mic in model.seekers else everyone
         a = model.steering[:, :, where].movedim(-1, 0)
-        follow = C[:, :, mic] * a * a[:, :, mic, None].conj()
+        follow = tiles.coherence[:, :, mic] * a * a[:, :, mic, None].conj()
         follow[:, :, mic] = 0
         z = (follow.sum(-1) * tiles.audible).sum(0).to(torch.complex128)
-        scores = (turn @ z).real / z.abs().sum().clamp_min(1e-12)
+        scores = (_turn(tiles.frequencies) @ z).real / z.abs().sum().clamp_min(1e-12)
         best = int(scores.argmax())
-        delays[mic], agreement[mic] = trial[best], scores[best]
-        before[mic] = scores[len(trial) // 2]
-    return Lateness(delays, agreement, before)
+        delays[mic], gained[mic] = _trials()[best], scores[best] - scores[len(scores) // 2]
+    return delays, gained
 
 
-def fit_delays(model: FieldModel, tiles: Tiles, start: Hypothesis) -> Hypothesis:
-    """Add to a hypothesis the delays that better its likelihood, one channel at a time, as long as that pays.
+def fit_few_delays(evidence: Evidence, start: Hypothesis, price: float) -> Hypothesis:
+    """Add the delays that better the likelihood, one channel after the other, as long as that pays.
 
     Args:
-        model: of the array.
-        tiles: as recorded.
+        evidence: of the recording.
         start: order and polarities; its delays are kept.
+        price: nats a microphone and snapshot that each delay must better the likelihood by.
 
-    Cost: some `lateness` and likelihoods for each late channel.
+    Cost: a `lateness` and some likelihoods for each late channel.
     """
-    here, score = start, _score(model, tiles, start)
-    for _ in range(model.array.n_mics // 2 + 1):
-        late = lateness(model, start_tiles := here.undo(tiles))
-        gained = (late.agreement - late.before) * (late.delays.abs() >= LEAST_DELAY)
-        tried = [int(mic) for mic in gained.argsort(descending=True)[:TRIED] if gained[mic] > 0]
-        judged = [(_score(model, tiles, _delayed(here, mic, float(late.delays[mic]))), mic) for mic in tried]
-        if not judged or max(judged)[0] < score + LEAST_GAIN:
+    here, best = start, evidence.score(start)
+    for _ in range(len(start.order) // 2 + 1):
+        delays, gained = lateness(evidence.model, here.undo(evidence.tiles))
+        gained = gained * (delays.abs() >= LEAST_DELAY)
+        trials = [
+            here.later({int(mic): float(delays[mic])}) for mic in gained.argsort(descending=True)[:TRIED] if gained[mic] > 0
+        ]
+        judged = [(evidence.score(trial), n) for n, trial in enumerate(trials)]
+        if not judged or max(judged)[0] < best + price:
             break
-        score, mic = max(judged)
-        here = _delayed(here, mic, float(late.delays[mic]))
-        del start_tiles
+        best, n = max(judged)
+        here = trials[n]
     return here
 
 
-def _delayed(hypothesis: Hypothesis, mic: int, delay: float) -> Hypothesis:
-    """With one microphone's row later by `delay`; near nothing counts as nothing."""
-    delays = list(hypothesis.delays)
-    row = hypothesis.row_of_mic[mic]
-    delays[row] += delay
-    return replace(hypothesis, delays=tuple(0.0 if abs(d) < LEAST_DELAY / 2 else d for d in delays))
+def fit_all_delays(evidence: Evidence, start: Hypothesis) -> list[Hypothesis]:
+    """Align every channel from scratch, polarities included.
+
+    Coarse: minimise J(tau, s) = sum_f tr(G(f)^-1 D C(f) D^H), D = diag(s_m e^{j 2 pi f tau_m}), one channel at a time, C the mean
+    coherence. Fine: towards the direction of every tile. Delays o + <p_m, v> only turn the directions of the sources a little and
+    stay uncertain: the second answer is the one of those in which the sum of |tau_m| is least, as in most faulty arrays only some
+    channels are late.
+
+    Args:
+        evidence: of the recording.
+        start: the order; its polarities and delays are not used.
+
+    Returns: all delays as found; the fewest delays.
+
+    Cost: O(sweeps mic^2 freq trial), some scans.
+    """
+    model, tiles = evidence.model, evidence.tiles
+    n_mics = model.array.n_mics
+    plain = replace(start, signs=(1,) * n_mics, delays=(0.0,) * n_mics)
+    delays, signs = _coarse(model, plain.undo(tiles))
+    here = plain.flipped(signs).later(dict(enumerate((delays - delays.median()).tolist())))
+    for _ in range(SWEEPS):
+        step = _fine(model, here.undo(tiles))
+        if float(step.abs().max()) < STEP:
+            break
+        here = here.later(dict(enumerate(step.tolist())))
+    found = np.array([here.delays[row] for row in here.row_of_mic])
+    answers = (found, _fewest(found, model.array.positions))
+    return [plain.flipped(signs).later({m: float(d) for m, d in enumerate(answer) if abs(d) >= LEAST_DELAY}) for answer in answers]
 
 
-def _score(model: FieldModel, tiles: Tiles, hypothesis: Hypothesis) -> float:
-    return float(model.log_likelihood(hypothesis.undo(tiles)).sum()) / max(tiles.n_audible, 1)
+def _coarse(model: FieldModel, tiles: Tiles) -> tuple[Tensor, list[int]]:
+    C, n_mics = tiles.mean_coherence(), model.array.n_mics
+    precision = torch.linalg.inv(model.diffuse.to(C.dtype) + COARSE_NOISE * torch.eye(n_mics))
+    turn, trials = _turn(tiles.frequencies), _trials()
+    delays, signs = torch.zeros(n_mics, dtype=torch.float64), torch.ones(n_mics, dtype=torch.float64)
+    for _ in range(SWEEPS):
+        before = delays.clone()
+        for mic in range(n_mics):
+            back = torch.polar(signs.abs().expand(len(C), -1), -2 * torch.pi * tiles.frequencies[:, None] * delays) * signs
+            terms = precision[:, :, mic] * C[:, mic] * back
+            terms[:, mic] = 0
+            costs = (turn @ terms.sum(-1)).real
+            best = int(costs.abs().argmax())
+            delays[mic], signs[mic] = trials[best], -1.0 if float(costs[best]) > 0 else 1.0
+        if float((delays - before).abs().max()) < STEP:
+            break
+    if int((signs < 0).sum()) > n_mics / 2:
+        signs = -signs
+    return delays, [int(sign) for sign in signs]
+
+
+def _fine(model: FieldModel, tiles: Tiles) -> Tensor:
+    """(mic,) seconds by which each channel is later than the directions of the tiles say."""
+    where, _ = model.seek(tiles)
+    a = model.steering[:, :, where].movedim(-1, 0)
+    # sum_i C_mi a_i a_m^*, the microphone's own term left out.
+    follow = (tiles.coherence @ a[..., None])[..., 0] * a.conj() - tiles.coherence.diagonal(dim1=-2, dim2=-1)
+    z = (follow * tiles.audible[..., None]).sum(0).to(torch.complex128)
+    step = _trials()[(_turn(tiles.frequencies) @ z).real.argmax(0)]
+    return step - step.median()
+
+
+def _fewest(delays: Array, positions: Array) -> Array:
+    """delays - o - positions v, with the offset o and the slope v, up to `TILT`, that make the sum of magnitudes least."""
+    centred = positions - positions.mean(axis=0)
+    _, extent, axes = np.linalg.svd(centred, full_matrices=False)
+    slopes = centred @ axes[extent > 0.05 * extent[0]].T
+    slopes /= np.abs(slopes).max(axis=0)
+    n, k = slopes.shape
+    microseconds, eye = 1e6 * delays, np.eye(n)
+    design = np.column_stack([np.ones(n), slopes])
+    result = linprog(
+        np.r_[np.zeros(1 + k), np.ones(n)],
+        A_ub=np.block([[design, -eye], [-design, -eye]]),
+        b_ub=np.r_[microseconds, -microseconds],
+        bounds=[(None, None), *[(-1e6 * TILT, 1e6 * TILT)] * k, *[(0, None)] * n],
+    )
+    return np.asarray(delays - 1e-6 * design @ result.x[: 1 + k])
+
+
+@lru_cache(maxsize=1)
+def _trials() -> Tensor:
+    return torch.arange(-REACH, REACH + STEP / 2, STEP, dtype=torch.float64)
+
+
+def _turn(frequencies: Tensor) -> Tensor:
+    """(trial, freq) e^{j 2 pi f tau}."""
+    phase = 2 * torch.pi * _trials()[:, None] * frequencies
+    return torch.polar(torch.ones_like(phase), phase)

@@ -6,15 +6,19 @@ import torch
 
 from arrayscene.kernels.banded import banded_weights, banded_weights_torch
 from arrayscene.kernels.iss import iss_sweep, iss_sweep_torch
+from arrayscene.kernels.principal import Principal, principal, principal_torch
 from arrayscene.kernels.wiener import multichannel_wiener, multichannel_wiener_torch
 
 __all__ = [
+    "Principal",
     "banded_weights",
     "banded_weights_torch",
     "iss_sweep",
     "iss_sweep_torch",
     "multichannel_wiener",
     "multichannel_wiener_torch",
+    "principal",
+    "principal_torch",
     "self_test",
 ]
 
@@ -31,12 +35,14 @@ def self_test() -> str:
     v = torch.rand(5, 40, 2, generator=generator) + 0.1
     factor = torch.randn(5, 2, 3, 3, dtype=torch.complex64, generator=generator)
     wiener = (y.mT, v, factor @ factor.mH, torch.full((5,), 0.1), 0)
+    pair = (wiener[2][:, 0], wiener[2][:, 1] + 0.1 * torch.eye(3))
     for name, found, wanted in (
         ("banded_weights", banded_weights(y, edges), banded_weights_torch(y, edges)),
         ("iss_sweep", iss_sweep(y, w), iss_sweep_torch(y, w)),
         ("multichannel_wiener", multichannel_wiener(*wiener), multichannel_wiener_torch(*wiener)),
+        ("principal", principal(*pair).filter, principal_torch(*pair).filter),
     ):
         error = float((found - wanted).abs().max() / wanted.abs().max())
         if not error < 1e-4:
             raise RuntimeError(f"kernel {name} differs from its torch statement by {error:.1e}; 1e-4 is allowed")
-    return "3 kernels compiled and equal to their torch statements"
+    return "4 kernels compiled and equal to their torch statements"

@@ -86,6 +86,11 @@ class ImpulseResponses:
             from arrayscene.response.impulse_folder import read_impulse_folder
 
             return read_impulse_folder(path)
+        if path.suffix != ".sofa":
+            there = "a file of another kind" if path.exists() else "nothing"
+            raise GeometryError(
+                f"{path}: {there} found; a folder with an index of impulse responses, or a .sofa file, was wanted"
+            )
         from arrayscene.response.impulse_sofa import read_impulse_sofa
 
         return read_impulse_sofa(path)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from arrayscene.errors import ShapeError
-from arrayscene.linalg import covariance, load_diagonal, principal
+from arrayscene.linalg import covariance, load_diagonal
 from arrayscene.response.base import MatrixResponse
 
 
@@ -66,6 +66,9 @@ def whitened_transfer(R_yy: Tensor, R_nn: Tensor, *, reference: int = 0, loading
     Reference: S. Markovich-Golan and S. Gannot, "Performance analysis of the covariance subtraction method for relative transfer
     function estimation and comparison to the covariance whitening method", ICASSP 2015.
     """
+    # Imported here: numba takes a while, and most users of responses do without.
+    from arrayscene.kernels import principal
+
     R_yy, R_nn = R_yy.to(torch.complex128), R_nn.to(torch.complex128)
     return relative_vector(principal(R_yy, load_diagonal(R_nn, loading)).vector, reference)
 

@@ -1,0 +1,209 @@
+"""The statistical beamformers beside pb_bss and pyroomacoustics: the same covariances, the same rooms, the same run.
+
+Rooms as in `rooms.py`, other seeds: T60 0.25 to 0.5 s, talkers 0.8 to 2 m away, 8 s at 16 kHz, SNR 20 dB, windows of 64 ms. One
+covariance for each talker and one for the noise come from ideal ratio masks; each talker is decoded against the rest. All packages
+get the same complex128 covariances (loaded by 1e-6) and, where they need them, the same plane waves from the true directions, and
+compute one filter for each talker. dB: SI-SDR gained over the first microphone, target each talker's reverberant image there. ms: the
+best of seven on one thread, the mean over the rooms, for the filters alone; for "covariances" from masked frames to matrices; for "all
+of it" frames and masks in, Souden's MVDR out.
+
+pyroomacoustics computes MVDR (`Beamformer.rake_max_sinr_weights`) from source places frequency by frequency and has no LCMV with
+exact zeros, no GEV and no Wiener filter that takes covariances. pb_bss has no full-rank Wiener filter; its `get_wmwf_vector` is
+Souden's formula with a trade-off, `SoudenMVDR(mu=1)` here. Where pb_bss's compiled eigenvector routine is there it is used, else its
+loop over scipy.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyroomacoustics as pra
+import torch
+from common import describe, write_table
+from rooms import RATE, _scene
+from torch import Tensor
+
+from arrayscene import STFT, MicrophoneArray
+from arrayscene.decoders import GEV, LCMV, MVDR, SDWMWF, Masks, SoudenMVDR, Statistics, noise_covariance, rest_covariance
+from arrayscene.linalg import load_diagonal
+from arrayscene.metrics import si_sdr
+from arrayscene.response import Response, far_field
+from arrayscene.simulate import SimulatedScene
+
+try:
+    from pb_bss.extraction import beamformer as pb
+except ImportError:
+    pb = None
+
+CASES = (("respeaker-usb-4", 2), ("respeaker-usb-4", 3), ("circular:8:0.1", 2))
+N_SCENES, FIRST_SEED = 4, 900
+TRANSFORM = STFT(1024)
+FREQUENCIES = TRANSFORM.frequencies(RATE)
+LOADING = 1e-6
+REPEATS = 7
+
+NO_PB_BSS = "not installed: pip install git+https://github.com/fgnt/pb_bss"
+
+
+class Given(Statistics):
+    """Covariances as they are, so that every decoder starts from the same."""
+
+    def __init__(self, R: Tensor) -> None:
+        super().__init__()
+        self.R = R
+
+    def forward(self, y: Tensor, response: Response | None = None) -> Tensor:
+        return self.R
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    rows: list[dict[str, object]] = []
+    for spec, n_talkers in CASES:
+        found = [_measure(spec, _scene(spec, n_talkers, seed)) for seed in range(FIRST_SEED, FIRST_SEED + N_SCENES)]
+        for method in found[0]:
+            rows.append(_row(f"{spec}, {n_talkers}", method, [scene[method] for scene in found]))
+            print(rows[-1], flush=True)
+    write_table("beamformers", __doc__, describe() + (f"; pb_bss {NO_PB_BSS}" if pb is None else _pb_bss()), list(rows[0]), rows)
+
+
+def _pb_bss() -> str:
+    kind = "compiled" if pb.c_gev_available else "looping over scipy"
+    return f", pb_bss ({kind} eigenvectors)"
+
+
+def _row(case: str, method: str, scenes: list[Mapping[str, tuple[float, float]]]) -> dict[str, object]:
+    row: dict[str, object] = {"array, talkers": case, "method": method}
+    mean = {package: np.mean([scene[package] for scene in scenes], axis=0) for package in scenes[0]}
+    for package in ("arrayscene", "pb_bss", "pyroomacoustics"):
+        gained, seconds = mean.get(package, (np.nan, np.nan))
+        row[f"{package} dB"] = "" if np.isnan(gained) else f"{gained:.2f}"
+        row[f"{package} ms"] = "" if np.isnan(seconds) else f"{1e3 * seconds:.2f}"
+    own = mean["arrayscene"][1]
+    row["times as fast"] = ", ".join(f"{mean[peer][1] / own:.1f}" for peer in ("pb_bss", "pyroomacoustics") if peer in mean)
+    return row
+
+
+def _measure(spec: str, scene: SimulatedScene) -> dict[str, dict[str, tuple[float, float]]]:
+    """For each method and package the SI-SDR gained, and the seconds."""
+    y = TRANSFORM(torch.from_numpy(scene.recording.samples))
+    power = TRANSFORM(torch.from_numpy(np.stack([*scene.images[:, 0], scene.noise[0]]))).abs().square()
+    masks = Masks((power[:-1] / power.sum(0).clamp_min(1e-30)).clamp(0, 1))
+    azimuth, elevation = torch.tensor(scene.directions).T
+    A = far_field(MicrophoneArray.resolve(spec), azimuth, elevation, frequencies=FREQUENCIES)
+    found: dict[str, dict[str, tuple[float, float]]] = {}
+    covariances = {"arrayscene": lambda: masks(y)}
+    shares, frames = masks.shares(y).numpy().transpose(1, 0, 2).copy(), y.numpy().transpose(1, 0, 2).copy()
+    if pb is not None:
+        covariances["pb_bss"] = lambda: pb.get_power_spectral_density_matrix(frames, shares)
+    found["covariances"] = {package: (np.nan, _seconds(compute)) for package, compute in covariances.items()}
+    R = masks(y)
+    R = torch.cat([load_diagonal(R[..., :-1, :, :], 0.0), load_diagonal(noise_covariance(R)[..., None, :, :], LOADING)], dim=-3)
+    for method, packages in _filters(R, A, y, scene).items():
+        found[method] = {}
+        for package, compute in packages.items():
+            D = torch.as_tensor(compute())
+            found[method][package] = (_gained(torch.einsum("fsm,mft->sft", D.to(y.dtype), y), scene), _seconds(compute))
+    found["all of it"] = {
+        package: (_gained(torch.as_tensor(decode()), scene), _seconds(decode))
+        for package, decode in _whole(masks, y, shares, frames).items()
+    }
+    return found
+
+
+def _filters(R: Tensor, A: Response, y: Tensor, scene: SimulatedScene) -> dict[str, dict[str, Callable[[], Any]]]:
+    """Every method by every package that has it: a call that returns D (freq, source, mic)."""
+    R_s, R_n = R[..., :-1, :, :].contiguous(), rest_covariance(R).contiguous()
+    # As complex128 numbers that every package may take as they are.
+    source, rest, noise = R_s.numpy(), R_n.numpy(), noise_covariance(R).contiguous().numpy()
+    steering = A.matrix() / A.matrix()[:, :1]
+    columns = steering.mT.contiguous().numpy()
+    own = {
+        "MVDR, steered": lambda: MVDR(Given(R), loading=0.0).weights(steering, y, A),
+        "LCMV, steered": lambda: LCMV(Given(R), loading=0.0).weights(steering, y, A),
+        "MVDR, Souden": lambda: SoudenMVDR().weights(R_s, R_n),
+        "Souden with mu 1": lambda: SoudenMVDR(mu=1.0).weights(R_s, R_n),
+        "GEV": lambda: GEV().weights(R_s, R_n),
+        "MWF of rank 1": lambda: SDWMWF(rank=1).weights(R_s, R_n),
+        "MWF": lambda: SDWMWF().weights(R_s, R_n),
+    }
+    peers: dict[str, dict[str, Callable[[], Any]]] = {method: {} for method in own}
+    peers["MVDR, steered"]["pyroomacoustics"] = lambda: _pyroomacoustics_mvdr(scene, rest, columns)
+    if pb is not None:
+        talkers = range(source.shape[1])
+        by_source = columns.transpose(1, 0, 2).copy()
+        unit = np.eye(len(talkers))
+        peers["MVDR, steered"]["pb_bss"] = lambda: pb.get_mvdr_vector(columns, rest).conj()
+        peers["LCMV, steered"]["pb_bss"] = lambda: np.stack(
+            [pb.get_lcmv_vector(by_source, unit[k], noise).conj() for k in talkers], axis=1
+        )
+        peers["MVDR, Souden"]["pb_bss"] = lambda: pb.get_mvdr_vector_souden(source, rest, 0).conj()
+        peers["Souden with mu 1"]["pb_bss"] = lambda: pb.get_wmwf_vector(source, rest, 0).conj()
+        peers["GEV"]["pb_bss"] = lambda: _pb_bss_gev(source, rest)
+    return {method: {"arrayscene": own[method]} | peers[method] for method in own}
+
+
+def _pb_bss_gev(source: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """With its normalisation, and its phase correction over frequency; the phase left is that of the first microphone."""
+    w = pb.blind_analytic_normalization(pb.get_gev_vector(source, rest), rest)
+    return pb.phase_correction(w).conj()
+
+
+def _pyroomacoustics_mvdr(scene: SimulatedScene, rest: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Filters for the first microphone; its own are for the microphone that hears the talker first."""
+    positions = scene.recording.array.positions
+    beamformer = pra.Beamformer(positions.T, RATE, N=TRANSFORM.n_fft)
+    D = np.empty(columns.shape, np.complex128)
+    for k, (azimuth, elevation) in enumerate(scene.directions):
+        toward = np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])
+        talker = SimpleNamespace(images=beamformer.center + 10 * toward[:, None])
+        lead = positions @ toward
+        for f, frequency in enumerate(FREQUENCIES.numpy()):
+            beamformer.frequencies = np.array([frequency])
+            beamformer.rake_max_sinr_weights(talker, R_n=rest[f, k], ff=True, attn=False)
+            delay = (lead.max() - lead[0]) / pra.constants.get("c")
+            D[f, k] = beamformer.weights[:, 0].conj() * np.exp(-2j * np.pi * frequency * delay)
+    return D
+
+
+def _whole(masks: Masks, y: Tensor, shares: np.ndarray, frames: np.ndarray) -> dict[str, Callable[[], Any]]:
+    """Sources (source, freq, frame) from frames and masks."""
+    decoders: dict[str, Callable[[], Any]] = {"arrayscene": lambda: SoudenMVDR(masks, loading=LOADING)(y).x}
+    if pb is None:
+        return decoders
+
+    def decode() -> np.ndarray:
+        R = pb.get_power_spectral_density_matrix(frames, shares)
+        noise = R.sum(1, keepdims=True) - R[:, :-1]
+        level = LOADING * np.trace(noise, axis1=-2, axis2=-1).real / noise.shape[-1]
+        noise = noise + level[..., None, None] * np.eye(noise.shape[-1])
+        w = pb.get_mvdr_vector_souden(R[:, :-1], noise, 0)
+        return pb.apply_beamforming_vector(w.transpose(1, 0, 2), frames[None])
+
+    return decoders | {"pb_bss": decode}
+
+
+def _gained(x: Tensor, scene: SimulatedScene) -> float:
+    images, heard = scene.images[:, 0], scene.recording.samples[:1]
+    decoded = TRANSFORM.inverse(x, heard.shape[-1]).numpy()
+    return float((si_sdr(decoded, images) - si_sdr(heard, images)).mean())
+
+
+def _seconds(compute: Callable[[], Any]) -> float:
+    best = np.inf
+    with torch.inference_mode():
+        for _ in range(REPEATS):
+            start = time.perf_counter()
+            compute()
+            best = min(best, time.perf_counter() - start)
+            if best > 1:
+                break
+    return best
+
+
+if __name__ == "__main__":
+    main()
