@@ -34,8 +34,8 @@ def with_tables(text: str) -> str:
     }
     for name, content in tables.items():
         text = re.sub(
-            rf"(<!-- table: {name} -->\n).*?(\n<!-- end -->)",
-            lambda match, content=content: match[1] + content + match[2],
+            rf"(<!-- table: {name} -->\n).*?(<!-- end -->)",
+            lambda match, content=content: match[1] + content + "\n" + match[2],
             text,
             flags=re.DOTALL,
         )

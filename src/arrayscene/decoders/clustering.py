@@ -55,7 +55,7 @@ class Clustering(Statistics):
         n_mics = y.shape[-3]
         tiny = torch.finfo(w.dtype).tiny
         z = y / y.abs().square().sum(-3, keepdim=True).clamp_min(tiny).sqrt()
-        frames = z.movedim(-3, -2)
+        frames = z.movedim(-3, -2).contiguous()
         identity = torch.eye(n_mics, dtype=torch.complex128, device=y.device)
         form = torch.ones_like(w)
         for _ in range(self.n_iter):

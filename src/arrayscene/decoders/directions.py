@@ -65,7 +65,7 @@ class FromDirections(Statistics):
         # kappa is meant for responses of unit power at the microphones.
         ratio = self.direct * power / A.abs().square().mean(-2).clamp_min(torch.finfo(power.dtype).tiny)
         pointing = whitened.mH / power.clamp_min(torch.finfo(power.dtype).tiny).sqrt()[..., None]
-        z = torch.linalg.solve_triangular(L, y.movedim(-3, -2).to(A.dtype), upper=False)
+        z = torch.linalg.solve_triangular(L, y.movedim(-3, -2).contiguous().to(A.dtype), upper=False)
         z = z / z.abs().square().sum(-2, keepdim=True).clamp_min(torch.finfo(power.dtype).tiny).sqrt()
         cosine = (pointing @ z).abs().square()
         share = (ratio / (1 + ratio))[..., None]

@@ -12,6 +12,7 @@ from arrayscene.decoders.linear import LinearDecoder, relative_to
 from arrayscene.decoders.loading import loading_for_uncertainty
 from arrayscene.decoders.statistics import Statistics, noise_covariance, rest_covariance
 from arrayscene.errors import GeometryError, ShapeError
+from arrayscene.kernels import solve_positive
 from arrayscene.linalg import covariance, load_diagonal
 from arrayscene.response import Response
 
@@ -157,12 +158,12 @@ class LCMV(LinearDecoder):
 
 def distortionless(R: Tensor, A: Tensor) -> Tensor:
     """Rows a_n^H R^-1 / (a_n^H R^-1 a_n) for R (..., freq, mic, mic) and A (..., freq, mic, source)."""
-    return _unit_gain(torch.linalg.solve(R, A), A)
+    return _unit_gain(solve_positive(R, A), A)
 
 
 def distortionless_each(R: Tensor, A: Tensor) -> Tensor:
     """The same with a covariance (..., freq, source, mic, mic) for each source."""
-    return _unit_gain(torch.linalg.solve(R, A.mT[..., None])[..., 0].mT, A)
+    return _unit_gain(solve_positive(R, A.mT[..., None])[..., 0].mT, A)
 
 
 def loaded(R: Tensor, mu: Tensor) -> Tensor:

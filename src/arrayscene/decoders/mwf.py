@@ -9,7 +9,7 @@ from arrayscene.decoders.gev import distortionless
 from arrayscene.decoders.statistical import StatisticalDecoder
 from arrayscene.decoders.statistics import Statistics
 from arrayscene.errors import ShapeError
-from arrayscene.kernels import principal
+from arrayscene.kernels import principal, solve_positive
 
 
 class SoudenMVDR(StatisticalDecoder):
@@ -93,7 +93,7 @@ class SDWMWF(StatisticalDecoder):
 
 def souden(R_s: Tensor, R_n: Tensor, *, mu: float = 0.0, reference: int = 0) -> Tensor:
     """Filter d (..., mic) of `SoudenMVDR` for R_s and R_n (..., mic, mic), R_n positive definite."""
-    whitened: Tensor = torch.linalg.solve(R_n, R_s)
+    whitened = solve_positive(R_n, R_s)
     trace = whitened.diagonal(dim1=-2, dim2=-1).real.sum(-1)
     return whitened[..., reference].conj() / (mu + trace).clamp_min(torch.finfo(trace.dtype).tiny)[..., None]
 
@@ -102,7 +102,7 @@ def wiener(R_s: Tensor, R_n: Tensor, *, mu: float = 1.0, rank: int | None = None
     """Filter d (..., mic) of `SDWMWF` for R_s and R_n (..., mic, mic), R_n positive definite."""
     d: Tensor
     if rank is None or rank >= R_s.shape[-1]:
-        d = torch.linalg.solve(R_s + mu * R_n, R_s[..., reference : reference + 1])[..., 0].conj()
+        d = solve_positive(R_s + mu * R_n, R_s[..., reference : reference + 1])[..., 0].conj()
     elif rank == 1:
         found = principal(R_s, R_n)
         d = _shrink(found.value, mu)[..., None] * distortionless(found, reference)

@@ -98,11 +98,10 @@ def source_and_rest(R: Tensor, loading: float, y: Tensor, known: Response | None
             f"{who}: statistics of {R.shape[-3] - 1} sources came with a response of {known.matrix().shape[-1]}; make both for"
             " the same sources, in the same order"
         )
-    # Sums in single precision can leave eigenvalues below zero by their rounding; where a source sounds alone, its rest is zero.
-    R_n = load_diagonal(rest_covariance(R), max(loading, 32 * torch.finfo(y.dtype).eps))
-    power = R.diagonal(dim1=-2, dim2=-1).real.mean(-1).sum(-1)
+    # Where a source sounds alone its rest is zero; and sums leave eigenvalues below zero by their rounding, of either covariance.
+    rounding = max(1e-9, 32 * torch.finfo(y.dtype).eps) * R.diagonal(dim1=-2, dim2=-1).real.mean(-1).sum(-1)
     identity = torch.eye(R.shape[-1], dtype=R.dtype, device=R.device)
-    return R[..., :-1, :, :], R_n + 1e-9 * power[..., None, None, None] * identity
+    return R[..., :-1, :, :], load_diagonal(rest_covariance(R), loading) + rounding[..., None, None, None] * identity
 
 
 def found_response(R_s: Tensor, R_n: Tensor, reference: int, known: Response | None, y: Tensor) -> MatrixResponse:

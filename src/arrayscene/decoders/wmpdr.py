@@ -14,7 +14,7 @@ from arrayscene.decoders.gev import distortionless
 from arrayscene.decoders.statistical import found_figures, found_response, source_and_rest
 from arrayscene.decoders.statistics import Recursive, Statistics
 from arrayscene.errors import ShapeError
-from arrayscene.kernels import principal
+from arrayscene.kernels import principal, solve_positive
 from arrayscene.linalg import load_diagonal, weighted_covariance
 from arrayscene.response import Response
 
@@ -101,7 +101,7 @@ class WMPDR(Decoder):
             floor = self.floor * power.mean(-1, keepdim=True) + torch.finfo(power.dtype).tiny * 1e6
             R = weighted_covariance(frames, 1 / (power + floor)).to(torch.complex128)
             R = load_diagonal(R, max(self.loading, 32 * torch.finfo(y.dtype).eps))
-            whitened = torch.linalg.solve(R, a[..., None])[..., 0]
+            whitened = solve_positive(R, a[..., None])[..., 0]
             gain = (a.conj() * whitened).sum(-1, keepdim=True).real
             D = whitened.conj() / gain.clamp_min(torch.finfo(gain.dtype).tiny)
             x = torch.einsum("...fsm,...mft->...sft", D.to(y.dtype), frames)

@@ -7,6 +7,7 @@ import torch
 from arrayscene.kernels.banded import banded_weights, banded_weights_torch
 from arrayscene.kernels.iss import iss_sweep, iss_sweep_torch
 from arrayscene.kernels.principal import Principal, principal, principal_torch
+from arrayscene.kernels.solve import solve_positive, solve_positive_torch
 from arrayscene.kernels.wiener import multichannel_wiener, multichannel_wiener_torch
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "principal",
     "principal_torch",
     "self_test",
+    "solve_positive",
+    "solve_positive_torch",
 ]
 
 
@@ -40,9 +43,10 @@ def self_test() -> str:
         ("banded_weights", banded_weights(y, edges), banded_weights_torch(y, edges)),
         ("iss_sweep", iss_sweep(y, w), iss_sweep_torch(y, w)),
         ("multichannel_wiener", multichannel_wiener(*wiener), multichannel_wiener_torch(*wiener)),
+        ("solve_positive", solve_positive(pair[1], pair[0]), solve_positive_torch(pair[1], pair[0])),
         ("principal", principal(*pair).filter, principal_torch(*pair).filter),
     ):
         error = float((found - wanted).abs().max() / wanted.abs().max())
         if not error < 1e-4:
             raise RuntimeError(f"kernel {name} differs from its torch statement by {error:.1e}; 1e-4 is allowed")
-    return "4 kernels compiled and equal to their torch statements"
+    return "5 kernels compiled and equal to their torch statements"

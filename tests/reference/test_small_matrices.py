@@ -1,4 +1,4 @@
-"""The largest generalised eigenvector against scipy's, from the kernel and from its torch statement."""
+"""Kernels for many small covariances: the largest generalised eigenvector against scipy's, and systems of equations."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ import pytest
 import scipy.linalg
 import torch
 
-from arrayscene.kernels import Principal, principal, principal_torch
+from arrayscene.kernels import Principal, principal, principal_torch, solve_positive, solve_positive_torch
 
 BOTH = pytest.mark.parametrize("solve", [principal, principal_torch])
 Solver = Callable[[torch.Tensor, torch.Tensor], Principal]
@@ -75,3 +75,25 @@ def test_gradients_agree_with_differences_and_stay_finite_where_eigenvalues_coin
     found = principal(alike, torch.eye(3, dtype=torch.complex128))
     (gradient,) = torch.autograd.grad(found.filter.abs().square().sum() + found.value, alike)
     assert bool(torch.isfinite(gradient.abs()).all())
+
+
+@pytest.mark.parametrize(("dtype", "allowed"), [(torch.complex64, 1e-3), (torch.complex128, 1e-9)])
+@pytest.mark.parametrize("n_mics", [1, 3, 9, 17])
+def test_the_solver_is_its_torch_statement(n_mics: int, dtype: torch.dtype, allowed: float) -> None:
+    R = pair(1, n_mics)[1].to(dtype)
+    B = randn(5, n_mics, 2, seed=3).to(dtype)
+    for left, right in ((R, B), (R, B[0].conj()), (R[0].mT, B), (R[:, None], torch.stack([B, 2 * B], dim=1).mH.mT)):
+        kept = right.clone()
+        found, wanted = solve_positive(left, right), solve_positive_torch(left, right)
+        assert found.dtype == wanted.dtype
+        assert found.shape == wanted.shape
+        assert float((found - wanted).abs().max()) <= allowed * float(wanted.abs().max())
+        assert torch.equal(right, kept)
+
+
+def test_the_solver_is_differentiable_and_survives_singular_matrices() -> None:
+    half = randn(2, 3, 5).requires_grad_()
+    torch.autograd.gradcheck(lambda frames: solve_positive(frames @ frames.mH, randn(2, 3, 1, seed=3)), (half,))
+    singular = torch.ones(2, 3, 3, dtype=torch.complex128)
+    assert bool(torch.isfinite(solve_positive(singular, randn(2, 3, 1)).abs()).all())
+    assert bool(torch.isfinite(solve_positive(0 * singular, 0 * randn(2, 3, 1)).abs()).all())
