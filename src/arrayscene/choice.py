@@ -38,7 +38,7 @@ SHORTEST_TO_LEARN: Final = 1.0
 MAX_MICS: Final = 8
 """Microphones that a learning decoder uses: its cost grows with their square."""
 
-N_ITER: Final = 5
+N_ITER: Final = 6
 """Sweeps of AuxIVA after a start from masks; more bring up to 0.3 dB in the mean and lose a talker now and then."""
 
 

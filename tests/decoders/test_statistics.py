@@ -161,6 +161,8 @@ def test_what_cannot_be_said_is_refused() -> None:
         Masks(torch.ones(1, 5, 30))(y)
     with pytest.raises(ShapeError, match="no response"):
         FromDirections()(y)
+    with pytest.raises(ShapeError, match="direct=0"):
+        FromDirections(direct=0)
     with pytest.raises(ShapeError, match="no source"):
         Segments([])
     with pytest.raises(ShapeError, match="start <= end"):

@@ -5,7 +5,7 @@ import torch
 
 from arrayscene.errors import ShapeError
 from arrayscene.linalg import fit_response
-from arrayscene.response import ConvolutiveResponse, MatrixResponse, fit_convolutive
+from arrayscene.response import Cascade, ConvolutiveResponse, Joined, MatrixResponse, fit_convolutive
 
 N_FREQS, N_MICS, N_SOURCES, N_TAPS = 3, 3, 2, 4
 FREQUENCIES = torch.arange(N_FREQS) * 500.0
@@ -121,6 +121,8 @@ def test_what_does_not_fit_is_refused() -> None:
         lambda: ConvolutiveResponse(TAPS[..., 0], FREQUENCIES),
         lambda: ConvolutiveResponse(TAPS, FREQUENCIES[1:]),
         lambda: ConvolutiveResponse(TAPS, FREQUENCIES).adjoint(x),
+        lambda: Joined([ConvolutiveResponse(TAPS, FREQUENCIES)]),
+        lambda: Cascade(ConvolutiveResponse(TAPS, FREQUENCIES), torch.eye(N_MICS)),
     ):
         with pytest.raises(ShapeError):
             call()

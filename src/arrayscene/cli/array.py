@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from arrayscene.cli.array_calibrate import calibrate_array
+from arrayscene.cli.array_check import check_array
 from arrayscene.cli.array_compare import compare_arrays
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Known microphone arrays, and what an array looks like.", no_args_is_help=True)
 app.command("compare")(compare_arrays)
+app.command("check")(check_array)
+app.command("calibrate")(calibrate_array)
 
 
 @app.command("list")

@@ -26,7 +26,7 @@ class FromDirections(Statistics):
 
     Cost: O(freq frame mic (mic + source)). Frame by frame, nothing of the past or future is needed. Differentiable in A and y.
 
-    Raises: ShapeError where no response came.
+    Raises: ShapeError where no response came, or a parameter is outside its range.
 
     Reference: N. Ito, S. Araki and T. Nakatani, "Complex angular central Gaussian mixture model for directional statistics in
     mask-based microphone array signal processing", EUSIPCO 2016; the priors: "Permutation-free convolutive blind source
@@ -35,6 +35,10 @@ class FromDirections(Statistics):
 
     def __init__(self, *, direct: float = 1.0, sensor: float = 1e-2, n_iter: int = 5) -> None:
         super().__init__()
+        if not direct > 0 or not sensor > 0 or n_iter < 0:
+            raise ShapeError(
+                f"FromDirections: direct={direct}, sensor={sensor}, n_iter={n_iter} came; powers > 0 and n_iter >= 0 are needed"
+            )
         self.direct, self.sensor, self.n_iter = direct, sensor, n_iter
 
     def shares(self, y: Tensor, response: Response | None = None, start: int = 0) -> Tensor:
@@ -45,9 +49,8 @@ class FromDirections(Statistics):
                 " Masks, Segments"
             )
         likelihood = self._log_likelihood(y, response)
-        prior = torch.full_like(likelihood[..., :1, :], 0.0)
+        prior = torch.zeros_like(likelihood[..., :1, :])
         for _ in range(self.n_iter):
-            # Bins without sound say nothing; each counts alike otherwise.
             posterior = (likelihood + prior).softmax(-3)
             prior = posterior.mean(-2, keepdim=True).clamp_min(1e-6).log()
         return (likelihood + prior).softmax(-3)

@@ -14,7 +14,7 @@ from arrayscene.decoders.linear import figures_of_merit
 from arrayscene.decoders.reliability import reliability
 from arrayscene.decoders.statistics import Recursive, RecursiveState, Statistics, rest_covariance
 from arrayscene.errors import ShapeError
-from arrayscene.linalg import load_diagonal
+from arrayscene.linalg import apply, load_diagonal
 from arrayscene.response import MatrixResponse, Response
 from arrayscene.response.relative import whitened_transfer
 
@@ -81,7 +81,7 @@ class StatisticalDecoder(Decoder):
             recursion = self.statistics.step(y, state.known, state.recursion)
             state = self._solve(recursion.R, y, state.known, recursion)
         assert state.D is not None
-        return Estimate(torch.einsum("...fsm,...mft->...sft", state.D, y), state.response, state.stats), state
+        return Estimate(apply(state.D, y), state.response, state.stats), state
 
     def _solve(self, R: Tensor, y: Tensor, known: Response | None, recursion: RecursiveState | None) -> StatisticalState:
         R_s, R_n = source_and_rest(R, self.loading, y, known, self)

@@ -15,7 +15,7 @@ from arrayscene.decoders.statistical import found_figures, found_response, sourc
 from arrayscene.decoders.statistics import Recursive, Statistics
 from arrayscene.errors import ShapeError
 from arrayscene.kernels import principal, solve_positive
-from arrayscene.linalg import load_diagonal, weighted_covariance
+from arrayscene.linalg import apply, load_diagonal, weighted_covariance
 from arrayscene.response import Response
 
 
@@ -95,7 +95,7 @@ class WMPDR(Decoder):
         past = y.new_zeros((*y.shape[:-1], self.delay + self.taps - 1 if self.taps else 0))
         frames = self._stacked(y, past)
         a = nn.functional.pad(found.matrix().mT, (0, frames.shape[-3] - y.shape[-3]))
-        x = torch.einsum("...fsm,...mft->...sft", D.to(y.dtype), y)
+        x = apply(D.to(y.dtype), y)
         for _ in range(self.n_iter):
             power = x.abs().square()
             floor = self.floor * power.mean(-1, keepdim=True) + torch.finfo(power.dtype).tiny * 1e6
@@ -104,13 +104,13 @@ class WMPDR(Decoder):
             whitened = solve_positive(R, a[..., None])[..., 0]
             gain = (a.conj() * whitened).sum(-1, keepdim=True).real
             D = whitened.conj() / gain.clamp_min(torch.finfo(gain.dtype).tiny)
-            x = torch.einsum("...fsm,...mft->...sft", D.to(y.dtype), frames)
+            x = apply(D.to(y.dtype), frames)
         stats = found_figures(D[..., : y.shape[-3]], found)
         return WeightedState(D.to(y.dtype), past, found, stats)
 
     def step(self, y: Tensor, state: WeightedState) -> tuple[Estimate, WeightedState]:
         """X = D y."""
-        x = torch.einsum("...fsm,...mft->...sft", state.D, self._stacked(y, state.past))
+        x = apply(state.D, self._stacked(y, state.past))
         seen = torch.cat([state.past, y], dim=-1)
         return Estimate(x, state.response, state.stats), state._replace(past=seen[..., seen.shape[-1] - state.past.shape[-1] :])
 

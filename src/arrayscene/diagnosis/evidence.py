@@ -11,11 +11,11 @@ from arrayscene.diagnosis.field import SENSOR_NOISE, FieldModel
 from arrayscene.diagnosis.hypothesis import Hypothesis
 from arrayscene.diagnosis.tiles import Tiles
 
+POOR = 0.03
+"""Shortfall above which something must still be wrong."""
+
 PARTS = 8
 """Stretches of a recording that must agree."""
-
-KEPT = 64
-"""Hypotheses whose likelihoods are kept."""
 
 
 class Evidence:
@@ -33,6 +33,12 @@ class Evidence:
     def score(self, hypothesis: Hypothesis) -> float:
         """Mean log-likelihood, nats a microphone and snapshot."""
         return float(self._likelihood(hypothesis).sum()) / max(self.tiles.n_audible, 1)
+
+    def margin(self, hypothesis: Hypothesis) -> float:
+        """By how much it is better than any other order that was tried with the same polarities and delays."""
+        mine = (hypothesis.signs, hypothesis.delays)
+        rivals = [h for h in self._known if (h.signs, h.delays) == mine and h.order != hypothesis.order]
+        return self.score(hypothesis) - max(map(self.score, rivals), default=-math.inf)
 
     def sureness(self, better: Hypothesis, worse: Hypothesis) -> float:
         """Student's t of the difference of their likelihoods over stretches of the recording."""
@@ -53,8 +59,6 @@ class Evidence:
 
     def _likelihood(self, hypothesis: Hypothesis) -> Tensor:
         if hypothesis not in self._known:
-            if len(self._known) >= KEPT:
-                self._known.pop(next(iter(self._known)))
             self._known[hypothesis] = self.model.log_likelihood(hypothesis.undo(self.tiles))
         return self._known[hypothesis]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 
-from arrayscene.diagnosis.evidence import Evidence
+from arrayscene.diagnosis.evidence import POOR, Evidence
 from arrayscene.diagnosis.hypothesis import Hypothesis
 from arrayscene.diagnosis.search import OrderSearch
 from arrayscene.diagnosis.symmetry import Order, simplest
@@ -15,11 +15,8 @@ from arrayscene.diagnosis.timing import LEAST_DELAY, fit_all_delays, fit_few_del
 N_ORDERS = 4
 """Best orders of each search that the likelihood judges."""
 
-PRICE = 0.003
+PRICE = 0.008
 """Nats a microphone and snapshot by which every late or inverted channel must better the likelihood."""
-
-POOR = 0.03
-"""Shortfall of the likelihood above which something must still be wrong."""
 
 NEIGHBOURS = 8
 """Microphones up to which single exchanges are judged by the likelihood as well."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,6 +11,7 @@ from arrayscene.array import MicrophoneArray
 from arrayscene.constants import SPEED_OF_SOUND
 from arrayscene.diagnosis.tiles import Tiles
 from arrayscene.localize import Grid, direction_grid
+from arrayscene.localize.grid import to_vectors
 from arrayscene.response import SphericalWave, far_field
 
 SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9)
@@ -116,11 +116,11 @@ class FieldModel:
         if aperture < WIDE or self.array.body_radius is not None:
             return []
         positions = torch.tensor(self.array.positions - self.array.positions.mean(axis=0))
-        azimuth, elevation = self.grid.azimuth, self.grid.elevation
-        toward = np.stack([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)], axis=-1)
+        toward = to_vectors(self.grid.azimuth, self.grid.elevation)
         found, distance = [], max(NEAREST, 0.6 * aperture)
         while aperture**2 / (8 * distance) > LEAST_SAGITTA:
-            wave = SphericalWave(positions, torch.tensor(distance * toward), frequencies=frequencies, speed_of_sound=speed_of_sound)
+            places = torch.tensor(distance * toward)
+            wave = SphericalWave(positions, places, frequencies=frequencies, speed_of_sound=speed_of_sound)
             found.append(wave.matrix())
             distance *= 2
         return found

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from arrayscene.array import MicrophoneArray
 from arrayscene.diagnosis.field import FieldModel
@@ -29,6 +28,10 @@ CLOSE = math.radians(10.0)
 
 ALIKE = 0.35
 """Difference in mean log votes below which two turns explain the known azimuths alike."""
+
+
+COMPLEXITY_PRICE = 0.1
+"""Mean log votes by which each complication must explain the known azimuths better."""
 
 
 class Turn(NamedTuple):
@@ -52,6 +55,11 @@ class Turn(NamedTuple):
         c, s = math.cos(self.angle), math.sin(self.angle)
         side = -1.0 if self.mirrored else 1.0
         return np.array([[c, -s * side, 0.0], [s, c * side, 0.0], [0.0, 0.0, 1.0]])
+
+    @property
+    def complexity(self) -> int:
+        """How much must have gone wrong: a mirror, a turn, and not even a renumbering that does it."""
+        return int(self.mirrored) + int(abs(self.angle) >= CLOSE) + int(self.order is None)
 
     @property
     def is_none(self) -> bool:
@@ -89,7 +97,7 @@ def find_orientation(
     """Compare the directions of the tiles with known azimuths; None where the array cannot tell azimuths at all.
 
     S(turn) = (1 / K) sum_k log(V(u_k turned back) / max V), V the tiles' votes smoothed over directions as the array sees them.
-    Of turns that are alike, one that a renumbering of the microphones does comes first, then one without mirroring.
+    Of turns that are alike, none at all comes first, then simple ones: a mirror or a turn alone, and what a renumbering does.
 
     Args:
         model: of the array, its order and delays already right.
@@ -105,7 +113,7 @@ def find_orientation(
     where, power = model.seek(tiles)
     n = len(model.grid.azimuth)
     weight = power.clamp_min(0).double().square() * tiles.audible.double().mean(1)
-    votes = np.bincount((where % n).numpy(), weights=_numpy(weight), minlength=n)
+    votes = np.bincount((where % n).numpy(), weights=weight.numpy(), minlength=n).astype(np.float64)
     seen = _Seen(model, votes)
     vectors = to_vectors(np.asarray(azimuths, dtype=float), np.zeros(len(azimuths)))
 
@@ -125,7 +133,7 @@ def find_orientation(
     highest = max(turn.score for turn in (*free, *renumbered))
     peaks = [max((t for t in free if t.mirrored == m), key=lambda t: t.score) for m in (False, True)]
     good = [turn for turn in (as_is, *renumbered, *peaks) if turn.score >= highest - ALIKE]
-    ranked = sorted(good, key=lambda t: (not t.is_none, t.order is None, t.mirrored, -t.score))
+    ranked = sorted(good, key=lambda turn: (not turn.is_none, turn.complexity * COMPLEXITY_PRICE - turn.score))
     distinct = [turn for k, turn in enumerate(ranked) if not any(_same(turn, other) for other in ranked[:k])]
     return Orientation(as_is, distinct[0], tuple(distinct[1:]))
 
@@ -175,7 +183,3 @@ class _Seen:
         if self.level:
             return np.asarray(vectors[:, :2] / np.maximum(np.linalg.norm(vectors[:, :2], axis=1, keepdims=True), 1e-9))
         return np.asarray(vectors @ self.axes.T)
-
-
-def _numpy(values: Tensor) -> Array:
-    return np.asarray(values.numpy())

@@ -81,7 +81,7 @@ class OrderSearch:
             found.setdefault(simplest(order, symmetries), sign)
         return list(found.items())
 
-    def cost(self, order: Order, signs: Sequence[int], level: int = -1) -> float:
+    def cost(self, order: Order, signs: Sequence[int] | NDArray[Any], level: int = -1) -> float:
         """J, in one of the landscapes."""
         return float((self.landscapes[level][:, order][:, :, order] * self._signed(signs)).sum())
 
@@ -98,7 +98,7 @@ class OrderSearch:
         real = matrices.real.double().numpy()
         return real.copy() if self.is_real else np.concatenate([real, matrices.imag.double().numpy()])
 
-    def _signed(self, signs: Sequence[int]) -> Array:
+    def _signed(self, signs: Sequence[int] | NDArray[Any]) -> Array:
         s = np.asarray(signs, dtype=float)
         return np.asarray(self.C * s[:, None] * s[None, :])
 

@@ -7,12 +7,15 @@ from typing import NamedTuple
 import numpy as np
 
 from arrayscene.constants import SPEED_OF_SOUND
-from arrayscene.diagnosis.evidence import Evidence
+from arrayscene.diagnosis.evidence import POOR, Evidence
 from arrayscene.diagnosis.field import FieldModel
 from arrayscene.diagnosis.hypothesis import Hypothesis
 
-SCALES = (0.01, 0.0254, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0, 10.0)
-"""True size relative to the file's: units mixed up, or another device."""
+NEAR_SCALES = (0.5, 0.7, 1.4, 2.0)
+"""True size relative to the file's, always tried."""
+
+FAR_SCALES = (0.01, 0.0254, 0.05, 0.1, 0.2, 0.35, 3.0, 5.0, 10.0)
+"""Tried where those are better than the file's size or nothing fits: units mixed up."""
 
 REFINED = 1.15
 """Last step of the search, as a ratio."""
@@ -45,7 +48,7 @@ class Size(NamedTuple):
 def find_size(evidence: Evidence, hypothesis: Hypothesis) -> Size:
     """The scale under which a hypothesis is likeliest.
 
-    Cost: some twenty models of the array and likelihoods.
+    Cost: four to twenty models of the array and likelihoods.
     """
     tiles = hypothesis.undo(evidence.tiles)
     own = evidence.score(hypothesis)
@@ -57,7 +60,9 @@ def find_size(evidence: Evidence, hypothesis: Hypothesis) -> Size:
         model = FieldModel(evidence.model.array, tiles.frequencies, speed_of_sound=SPEED_OF_SOUND / scale)
         return float(model.log_likelihood(tiles).sum()) / max(tiles.n_audible, 1) - own
 
-    gains = {scale: gain(scale) for scale in SCALES}
+    gains = {scale: gain(scale) for scale in (1.0, *NEAR_SCALES)}
+    if max(gains.values()) > 0 or evidence.shortfall(hypothesis) > POOR:
+        gains |= {scale: gain(scale) for scale in FAR_SCALES}
     best = max(gains, key=gains.__getitem__)
     if best == 1.0:
         return Size(1.0, 0.0)

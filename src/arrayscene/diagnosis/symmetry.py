@@ -32,7 +32,7 @@ def isometries(array: MicrophoneArray) -> list[Order]:
     relations, marks = _relations(array), _marks(array)
     closest = float(np.min(relations[0] + np.diag(np.full(array.n_mics, np.inf))))
     tolerance = min(TOLERANCE * array.aperture, CLOSEST_SHARE * closest)
-    same = (np.abs(marks[:, :, None] - marks[:, None, :]) < tolerance).all(axis=0)
+    same: NDArray[np.bool_] = np.all(np.abs(marks[:, :, None] - marks[:, None, :]) < tolerance, axis=0)
     found: list[Order] = []
 
     def extend(chosen: list[int]) -> None:
@@ -49,30 +49,15 @@ def isometries(array: MicrophoneArray) -> list[Order]:
     return found
 
 
+def alike(order: Order, symmetries: Sequence[Order]) -> list[Order]:
+    """All orders that a recording cannot tell from `order`, those that move the fewest microphones first."""
+    orders = {tuple(symmetry[mic] for mic in order) for symmetry in symmetries}
+    return sorted(orders, key=lambda candidate: (sum(mic != row for row, mic in enumerate(candidate)), candidate))
+
+
 def simplest(order: Order, symmetries: Sequence[Order]) -> Order:
     """Of all orders that a recording cannot tell from `order`, the one that moves the fewest microphones."""
-    alike = [tuple(symmetry[mic] for mic in order) for symmetry in symmetries]
-    return min(alike, key=lambda candidate: (sum(mic != row for row, mic in enumerate(candidate)), candidate))
-
-
-def name_symmetries(array: MicrophoneArray, symmetries: Sequence[Order]) -> str:
-    """In words, what a recording without known directions cannot show."""
-    always = "how the array is turned, and whether it is a mirror image,"
-    if len(symmetries) == 1:
-        return f"Without known directions of talkers, {always} cannot be heard; the order of its channels can."
-    if array.ambiguity == "cone":
-        return "Without known directions of talkers, the reverse order of the channels of a line cannot be heard."
-    shift = any(_is_shift(symmetry) for symmetry in symmetries[1:])
-    what = "numbering that starts elsewhere on the ring or runs the other way round" if shift else "symmetric renumberings"
-    return (
-        f"Without known directions of talkers, {always} cannot be heard; nor can the {len(symmetries) - 1} other numberings that"
-        f" only turn or mirror it ({what})."
-    )
-
-
-def _is_shift(order: Order) -> bool:
-    steps = {(mic - row) % len(order) for row, mic in enumerate(order)}
-    return len(steps) == 1
+    return alike(order, symmetries)[0]
 
 
 def _relations(array: MicrophoneArray) -> NDArray[np.float64]:

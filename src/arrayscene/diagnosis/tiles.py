@@ -13,6 +13,9 @@ from arrayscene.recording import Recording
 FRAMES = 8
 """Frames in a tile: 88 ms, short enough for one talker to dominate."""
 
+HOP_SECONDS = 0.008
+"""Between frames of `localization_stft`."""
+
 LOWEST_HZ, HIGHEST_HZ = 150.0, 6000.0
 
 N_FREQS = 48
@@ -52,6 +55,10 @@ class Tiles(NamedTuple):
     def n_audible(self) -> int:
         """Tiles and frequencies in which something sounds."""
         return int(self.audible.sum())
+
+    def select(self, tiles: Tensor) -> Tiles:
+        """Some of the tiles, by their numbers."""
+        return Tiles(self.coherence[tiles], self.power[tiles], self.audible[tiles], self.frequencies)
 
     def mean_coherence(self) -> Tensor:
         """(freq, mic, mic) complex128 mean over the audible tiles."""
@@ -96,4 +103,4 @@ def _stretches(recording: Recording) -> list[Tensor]:
 def _cut(y: Tensor) -> Tensor:
     """(tile, freq, mic, frame) of frames (mic, freq, frame)."""
     n = max(y.shape[-1] // FRAMES, 1)
-    return y[..., : n * FRAMES].unflatten(-1, (n, -1)).permute(2, 1, 0, 3)
+    return y[..., : n * FRAMES].reshape(*y.shape[:2], n, -1).permute(2, 1, 0, 3)

@@ -121,7 +121,8 @@ def fit_all_delays(evidence: Evidence, start: Hypothesis) -> list[Hypothesis]:
         here = here.later(dict(enumerate(step.tolist())))
     found = np.array([here.delays[row] for row in here.row_of_mic])
     answers = (found, _fewest(found, model.array.positions))
-    return [plain.flipped(signs).later({m: float(d) for m, d in enumerate(answer) if abs(d) >= LEAST_DELAY}) for answer in answers]
+    aligned = plain.flipped(signs)
+    return [aligned.later({m: float(d) for m, d in enumerate(answer) if abs(d) >= LEAST_DELAY}) for answer in answers]
 
 
 def _coarse(model: FieldModel, tiles: Tiles) -> tuple[Tensor, list[int]]:
@@ -157,7 +158,7 @@ def _fine(model: FieldModel, tiles: Tiles) -> Tensor:
 
 
 def _fewest(delays: Array, positions: Array) -> Array:
-    """delays - o - positions v, with the offset o and the slope v, up to `TILT`, that make the sum of magnitudes least."""
+    """The delays less o + positions v, with the offset o and the slope v, up to `TILT`, that make the sum of magnitudes least."""
     centred = positions - positions.mean(axis=0)
     _, extent, axes = np.linalg.svd(centred, full_matrices=False)
     slopes = centred @ axes[extent > 0.05 * extent[0]].T

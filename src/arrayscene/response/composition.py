@@ -28,6 +28,7 @@ class Joined(Response):
         if not responses:
             raise ShapeError("Joined: no response came; at least one is needed")
         super().__init__(responses[0].frequencies)
+        _check_memory(responses, "Joined")
         for response in responses[1:]:
             _check_frequencies(response, self.frequencies, "Joined")
         n_mics = [response.matrix().shape[-2] for response in responses]
@@ -72,6 +73,7 @@ class Cascade(Response):
 
     def __init__(self, response: Response, then: Tensor | Response) -> None:
         super().__init__(response.frequencies)
+        _check_memory([response, then] if isinstance(then, Response) else [response], "Cascade")
         self.response = response
         gains = then if isinstance(then, Tensor) and then.ndim == 2 else None
         self.register_buffer("gains", None if gains is None else gains.to(torch.complex128), persistent=False)
@@ -101,6 +103,15 @@ class Cascade(Response):
             return self.then.matrix(frequencies)
         assert self.gains is not None
         return self.gains
+
+
+def _check_memory(responses: Sequence[Response], who: str) -> None:
+    for response in responses:
+        if response.memory > 1:
+            raise ShapeError(
+                f"{who}: {type(response).__name__} came, which hears a frame for {response.memory} frames; only responses of one"
+                " matrix a frequency can be combined, such as MatrixResponse(response.matrix(), response.frequencies)"
+            )
 
 
 def _check_frequencies(response: Response, frequencies: Tensor, who: str) -> None:

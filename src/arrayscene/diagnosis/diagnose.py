@@ -1,0 +1,283 @@
+"""What is wrong with an array's channels, from speech or noise: `diagnose`, and `suspicion`, its cheap sister."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from arrayscene.array import MicrophoneArray
+from arrayscene.diagnosis.correction import corrected_array, spread, widened
+from arrayscene.diagnosis.evidence import Evidence, confidence
+from arrayscene.diagnosis.explanation import PRICE, explanation, quick_explanation
+from arrayscene.diagnosis.field import FieldModel
+from arrayscene.diagnosis.hypothesis import Hypothesis
+from arrayscene.diagnosis.levels import relative_levels_db
+from arrayscene.diagnosis.orientation import ALIKE, SUPPORTED, Orientation, Turn, find_orientation
+from arrayscene.diagnosis.result import Diagnosis, Finding, Kind
+from arrayscene.diagnosis.sizing import Size, find_size
+from arrayscene.diagnosis.symmetry import Order, isometries
+from arrayscene.diagnosis.tiles import tiles_of
+from arrayscene.diagnosis.usable import unclear, usable
+from arrayscene.diagnosis.words import (
+    azimuths_sentence,
+    delay_sentence,
+    gain_sentence,
+    hint_sentence,
+    misfit_sentence,
+    order_sentence,
+    others_sentence,
+    polarity_sentence,
+    size_sentence,
+    symmetry_sentence,
+    turn_sentence,
+)
+from arrayscene.recording import Recording
+
+Progress = Callable[[str, float], None]
+
+LEAST_GAIN = 0.015
+"""Nats a microphone and snapshot by which a correction must explain the recording better than the array as it is."""
+
+MISFIT_SHARE = 0.2
+"""And by this share of what is left unexplained: where nothing fits, small gains mean little."""
+
+LEAST_SURENESS = 2.0
+"""Student's t, over stretches of the recording, that the gain must have."""
+
+HINT = 0.002
+"""Gain from which on a correction that is not believed is mentioned."""
+
+LEAST_MARGIN = 0.0007
+"""Nats by which an order must be better than the next one to be as likely right as wrong."""
+
+LEAST_GAIN_DB, LEAST_UNEVEN_GAIN_DB = 3.0, 6.0
+"""Level differences that are reported; more where near talkers, a body's shadow or directional microphones make differences."""
+
+UNEVEN_APERTURE = 0.5
+"""Metres of aperture from which on near talkers make levels uneven."""
+
+MISFIT, MISFIT_PER_MIC = 0.1, 0.006
+"""Shortfall of the likelihood from which on nothing explains the recording; it grows with what many microphones can tell."""
+
+QUICK_ELEMENTS, QUICK_MICS = 1_500_000, 16
+"""Bounds of `suspicion`."""
+
+
+def diagnose(recording: Recording, *, azimuths: Sequence[float] | None = None, progress: Progress | None = None) -> Diagnosis:
+    """Find what is wrong with the channels of a recording: order, polarity, delays, gains, size; with known azimuths the turn.
+
+    Every explanation is judged by the likelihood of one source in an isotropic field (`FieldModel`), which needs no calibration
+    signal: speech or noise in a room will do. A correction is reported where the likelihood grows by far more than chance and
+    misfit allow. Dead and duplicate channels are left out first.
+
+    Args:
+        recording: with its array; gains and delays that the array knows are taken out first.
+        azimuths: radians of talkers that are known to sound, in the frame of the room; there may be others.
+        progress: called with the name of a step and the fraction done.
+
+    Raises:
+        GeometryError: no array, or one of a single microphone.
+        RecordingError: a silent recording, or fewer than two channels that work.
+
+    Cost: on one core about 1 s for 10 s of four microphones, 5 s for eight; a minute of the recording at most is looked at.
+    """
+    report = progress or (lambda step, fraction: None)
+    good, rows, notes = usable(recording, "diagnose")
+    with torch.inference_mode():
+        tiles = tiles_of(good)
+        array = good.array
+        assert array is not None
+        if (reason := unclear(tiles)) is not None:
+            return Diagnosis(array, (Finding("unclear", f"Nothing can be said: {reason}", 1.0),), None, 0.0, notes=notes)
+        evidence = Evidence(FieldModel(array, tiles.frequencies), tiles)
+        symmetries = isometries(array)
+        nothing = Hypothesis.nothing(array.n_mics)
+        found = explanation(evidence, symmetries, report)
+        least = _least(evidence, found)
+        hint: tuple[str, ...] = ()
+        if not _believed(evidence, found, least):
+            if found.moved and evidence.score(found) > evidence.score(nothing) + HINT:
+                hint = (hint_sentence(found, good.channels),)
+            found = nothing
+        report("size", 0.0)
+        found, size = _sized(evidence, found)
+        report("size", 1.0)
+        shortfall = evidence.shortfall(found) - size.gain
+        levels = relative_levels_db(tiles).numpy()
+        orientation = None
+        if azimuths:
+            orientation = find_orientation(evidence.model, found.undo(tiles), azimuths, symmetries)
+        margin = evidence.margin(found)
+    whole, turn, turn_findings = _oriented(found, orientation, azimuths or (), good.channels)
+    undecided = symmetries if orientation is None or orientation.others else ()
+    gains_db = _gains(array.aperture, array.body_radius is not None or array.directivity is not None, levels)
+    findings = [
+        *_channel_findings(evidence, found, whole, least, good, undecided),
+        *_gain_findings(gains_db, good.channels),
+        *_fit_findings(array, size, shortfall),
+        *turn_findings,
+    ]
+    corrected = None
+    if whole.moved or whole.late or gains_db.any() or turn is not None or size.counts:
+        corrected = corrected_array(
+            recording,
+            widened(whole, rows, recording.n_mics),
+            spread(gains_db, rows, recording.n_mics),
+            turn=turn,
+            scale=size.scale,
+            why="corrected from a recording",
+        )
+    gain = evidence.score(found) - evidence.score(nothing)
+    scores = {"as it is": 0.0, "as corrected": gain + size.gain, "with the next best order": gain - margin}
+    return Diagnosis(
+        array,
+        tuple(findings),
+        corrected,
+        max((finding.confidence for finding in findings), default=confidence(margin, LEAST_MARGIN)),
+        {name: score for name, score in scores.items() if math.isfinite(score)},
+        (*hint, *_ambiguities(array, symmetries, orientation, len(azimuths or ()))),
+        notes,
+    )
+
+
+def suspicion(recording: Recording) -> list[str]:
+    """Sentences on channels that seem to be in another order, inverted or late; none where nothing seems wrong.
+
+    A cheap look at every recording, at no more than `QUICK_MICS` of its microphones: where the best of few orders is better than
+    the array's own, or nothing fits, the whole search follows.
+
+    Args:
+        recording: working channels with their array.
+
+    Cost: 0.1 s for 10 s of four microphones where nothing is suspicious, some seconds where something is.
+    """
+    array = recording.array
+    if array is None or array.ambiguity == "all":
+        return []
+    if array.n_mics > QUICK_MICS:
+        recording = recording.select(array.spread(QUICK_MICS))
+        array = recording.array
+        assert array is not None
+    with torch.inference_mode():
+        tiles = tiles_of(recording.equalized(), QUICK_ELEMENTS)
+        if unclear(tiles) is not None:
+            return []
+        evidence = Evidence(FieldModel(array, tiles.frequencies), tiles)
+        nothing, symmetries = Hypothesis.nothing(array.n_mics), isometries(array)
+        found = quick_explanation(evidence, symmetries)
+        if not _believed(evidence, found, LEAST_GAIN) and evidence.shortfall(nothing) < _misfit_bound(array.n_mics):
+            return []
+        found = explanation(evidence, symmetries, lambda step, fraction: None)
+        least = _least(evidence, found)
+        if not _believed(evidence, found, least):
+            return []
+        return [finding.message for finding in _channel_findings(evidence, found, found, least, recording, symmetries)]
+
+
+def _misfit_bound(n_mics: int) -> float:
+    return MISFIT + MISFIT_PER_MIC * n_mics
+
+
+def _least(evidence: Evidence, found: Hypothesis) -> float:
+    return LEAST_GAIN + MISFIT_SHARE * max(evidence.shortfall(found), 0.0)
+
+
+def _believed(evidence: Evidence, found: Hypothesis, least: float) -> bool:
+    nothing = Hypothesis.nothing(len(found.order))
+    gain = evidence.score(found) - evidence.score(nothing)
+    return gain >= least and evidence.sureness(found, nothing) >= LEAST_SURENESS
+
+
+def _sized(evidence: Evidence, found: Hypothesis) -> tuple[Hypothesis, Size]:
+    """The better of: the file's order at another size, and the order that was found."""
+    nothing = Hypothesis.nothing(len(found.order))
+    sized = [(trial, find_size(evidence, trial)) for trial in dict.fromkeys([found, nothing])]
+    trial, size = max(sized, key=lambda pair: evidence.score(pair[0]) + (pair[1].gain if pair[1].counts else 0.0))
+    return trial, size if size.counts else Size(1.0, 0.0)
+
+
+def _oriented(
+    found: Hypothesis, orientation: Orientation | None, azimuths: Sequence[float], channels: Sequence[int]
+) -> tuple[Hypothesis, Turn | None, list[Finding]]:
+    """The hypothesis with the renumbering that known azimuths ask for, or else the turn that they ask for; and the finding."""
+    if orientation is None or orientation.agrees:
+        return found, None, []
+    if not orientation.explained:
+        sure = confidence(-orientation.best.score, -math.log(SUPPORTED))
+        return found, None, [Finding("azimuths", azimuths_sentence(azimuths), sure)]
+    best = orientation.best
+    # Each turn that explains the azimuths alike takes its share of the belief.
+    sure = confidence(best.score - orientation.as_is.score, ALIKE) / (1 + len(orientation.others))
+    kind: Kind = "mirror" if best.mirrored else "rotation"
+    message = turn_sentence(best, orientation.others)
+    if best.order is None:
+        return found, best, [Finding(kind, message, sure)]
+    whole = replace(found, order=tuple(best.order[mic] for mic in found.order))
+    if found.moved:
+        # The order is wrong anyway: the azimuths only say which of the orders that sound the same it is.
+        return whole, None, []
+    return whole, None, [Finding(kind, f"{message} {order_sentence(whole, channels)}", sure, _numbers(whole.moved, channels))]
+
+
+def _channel_findings(
+    evidence: Evidence, found: Hypothesis, whole: Hypothesis, least: float, recording: Recording, undecided: Sequence[Order]
+) -> list[Finding]:
+    """Order, polarities and delays, each as sure as the likelihood says that it would be missed."""
+    channels, score = recording.channels, evidence.score(found)
+    findings = []
+    if found.moved:
+        gain = score - evidence.score(replace(found, order=tuple(range(len(found.order)))))
+        sure = confidence(gain, least) * confidence(evidence.margin(found), LEAST_MARGIN)
+        findings.append(Finding("order", order_sentence(whole, channels, undecided), sure, _numbers(whole.moved, channels)))
+    if found.inverted:
+        gain = score - evidence.score(replace(found, signs=(1,) * len(found.signs)))
+        message = polarity_sentence(found.inverted, channels)
+        findings.append(Finding("polarity", message, confidence(gain, least), _numbers(found.inverted, channels)))
+    for row in found.late:
+        gain = score - evidence.score(replace(found, delays=(*found.delays[:row], 0.0, *found.delays[row + 1 :])))
+        message = delay_sentence(row, found.delays[row], channels, recording.sample_rate)
+        findings.append(Finding("delay", message, confidence(gain, PRICE), _numbers([row], channels)))
+    return findings
+
+
+def _gains(aperture: float, uneven: bool, levels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(mic,) dB of the channels that are louder or quieter than microphones are, 0 for the others."""
+    least = LEAST_UNEVEN_GAIN_DB if uneven or aperture > UNEVEN_APERTURE else LEAST_GAIN_DB
+    return np.where(np.abs(levels) >= least, levels, 0.0)
+
+
+def _gain_findings(gains_db: NDArray[np.float64], channels: Sequence[int]) -> list[Finding]:
+    return [
+        Finding("gain", gain_sentence(row, gain, channels), confidence(abs(gain), LEAST_GAIN_DB), (channels[row],))
+        for row, gain in enumerate(gains_db.tolist())
+        if gain
+    ]
+
+
+def _fit_findings(array: MicrophoneArray, size: Size, shortfall: float) -> list[Finding]:
+    findings = []
+    if size.counts:
+        findings.append(Finding("size", size_sentence(size.scale, array), confidence(size.gain, size.least)))
+    bound = _misfit_bound(array.n_mics)
+    if shortfall > bound:
+        findings.append(Finding("misfit", misfit_sentence(array), confidence(shortfall, bound)))
+    return findings
+
+
+def _ambiguities(
+    array: MicrophoneArray, symmetries: Sequence[Order], orientation: Orientation | None, n_azimuths: int
+) -> tuple[str, ...]:
+    if n_azimuths and orientation is None:
+        return ("This array cannot tell azimuths, so known ones do not help.",)
+    if orientation is None:
+        return (symmetry_sentence(array, len(symmetries)),)
+    return (others_sentence(orientation.others),) if orientation.agrees and orientation.others else ()
+
+
+def _numbers(rows: Sequence[int], channels: Sequence[int]) -> tuple[int, ...]:
+    return tuple(channels[row] for row in rows)
