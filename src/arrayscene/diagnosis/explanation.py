@@ -58,12 +58,15 @@ def explanation(evidence: Evidence, symmetries: Sequence[Order], report: Callabl
         best = _descend(evidence, best, symmetries)
     report("order", 1.0)
     if len(best.order) >= FEWEST_FOR_DELAYS:
-        late, _ = lateness(evidence.model, best.undo(evidence.tiles))
-        if float(late.abs().max()) >= LEAST_DELAY or evidence.shortfall(best) > POOR:
+        late = lateness(evidence.model, best.undo(evidence.tiles))
+        if float(late.delays.abs().max()) >= LEAST_DELAY or evidence.shortfall(best) > POOR:
             starts = dict.fromkeys([best, nothing, *blind[:1]])
             for n, start in enumerate(starts):
                 report("delays", n / len(starts))
-                trials = [best, fit_few_delays(evidence, start, PRICE), *fit_all_delays(evidence, start)]
+                aligned = fit_all_delays(evidence, start)
+                inverted = replace(start, signs=aligned[0].signs)
+                few = [fit_few_delays(evidence, trial, PRICE) for trial in dict.fromkeys([start, inverted])]
+                trials = [best, *few, *aligned]
                 best = max(trials, key=lambda trial: _worth(evidence, trial))
             report("delays", 1.0)
     return _simplified(evidence, best)

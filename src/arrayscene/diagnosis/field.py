@@ -26,6 +26,9 @@ SEEKERS = 8
 WIDE = 0.25
 """Metres of aperture from which on talkers are near the array, so that their curved wavefronts are tried as well."""
 
+NEAR_DIRECTIONS = 400
+"""About so many directions are tried again from each nearer distance."""
+
 NEAREST, LEAST_SAGITTA = 0.4, 0.004
 """Metres: the nearest talker tried, and the least depth of a wavefront's curve across the array that is."""
 
@@ -64,9 +67,12 @@ class FieldModel:
         self.precision: Tensor = torch.linalg.inv(fields).to(torch.complex64)
         """(noise, freq, mic, mic) inverse of G."""
         self.log_det: Tensor = torch.linalg.slogdet(fields).logabsdet.float()
-        A = torch.cat([response.matrix(), *self._near(frequencies, speed_of_sound)], dim=-1)
+        near, directions = self._near(frequencies, speed_of_sound)
+        A = torch.cat([response.matrix(), *near], dim=-1)
         self.steering: Tensor = (A / A.abs().clamp_min(1e-12)).to(torch.complex64)
-        """(freq, mic, place) of unit modulus: the grid's directions, then again from nearer by."""
+        """(freq, mic, place) of unit modulus: the grid's directions, then some of them from nearer by."""
+        self.direction: Tensor = torch.cat([torch.arange(len(azimuth)), *directions])
+        """(place,) number of the grid's direction."""
         self.seekers = array.spread(SEEKERS)
         self.first, self.second = torch.triu_indices(len(self.seekers), len(self.seekers), offset=1)
         own = self.steering[:, self.seekers]
@@ -110,17 +116,17 @@ class FieldModel:
                 best = torch.maximum(best, -log_det / n_mics - (trace.clamp_min(1e-6) / n_mics).log())
         return best.double() * tiles.audible
 
-    def _near(self, frequencies: Tensor, speed_of_sound: float) -> list[Tensor]:
-        """Responses to curved wavefronts from the grid's directions, where the array is wide enough to see the curve."""
+    def _near(self, frequencies: Tensor, speed_of_sound: float) -> tuple[list[Tensor], list[Tensor]]:
+        """Responses to curved wavefronts from some of the grid's directions, where the array is wide enough to see the curve."""
         aperture = self.array.aperture
         if aperture < WIDE or self.array.body_radius is not None:
-            return []
+            return [], []
         positions = torch.tensor(self.array.positions - self.array.positions.mean(axis=0))
-        toward = to_vectors(self.grid.azimuth, self.grid.elevation)
+        chosen = torch.arange(0, len(self.grid.azimuth), max(len(self.grid.azimuth) // NEAR_DIRECTIONS, 1))
+        toward = torch.from_numpy(to_vectors(self.grid.azimuth, self.grid.elevation))[chosen]
         found, distance = [], max(NEAREST, 0.6 * aperture)
         while aperture**2 / (8 * distance) > LEAST_SAGITTA:
-            places = torch.tensor(distance * toward)
-            wave = SphericalWave(positions, places, frequencies=frequencies, speed_of_sound=speed_of_sound)
+            wave = SphericalWave(positions, distance * toward, frequencies=frequencies, speed_of_sound=speed_of_sound)
             found.append(wave.matrix())
             distance *= 2
-        return found
+        return found, [chosen] * len(found)

@@ -23,6 +23,9 @@ KERNEL = math.radians(7.0)
 SUPPORTED = 0.25
 """Share of the highest peak that the tiles must show in a known direction."""
 
+MISSING = 0.03
+"""What a known direction counts at least: one talker of several may hardly have spoken."""
+
 CLOSE = math.radians(10.0)
 """Smallest turn that is called one; known azimuths are not more exact."""
 
@@ -113,7 +116,7 @@ def find_orientation(
     where, power = model.seek(tiles)
     n = len(model.grid.azimuth)
     weight = power.clamp_min(0).double().square() * tiles.audible.double().mean(1)
-    votes = np.bincount((where % n).numpy(), weights=weight.numpy(), minlength=n).astype(np.float64)
+    votes = np.bincount(model.direction[where].numpy(), weights=weight.numpy(), minlength=n).astype(np.float64)
     seen = _Seen(model, votes)
     vectors = to_vectors(np.asarray(azimuths, dtype=float), np.zeros(len(azimuths)))
 
@@ -177,7 +180,7 @@ class _Seen:
         """Mean log share of the highest peak near `vectors` (K, 3)."""
         distance = np.linalg.norm(self._see(vectors)[:, None] - self.places[None], axis=-1)
         near = self.votes[distance.argmin(axis=1)] / max(self.votes.max(), 1e-30)
-        return float(np.log(np.maximum(near, 1e-3)).mean())
+        return float(np.log(np.maximum(near, MISSING)).mean())
 
     def _see(self, vectors: Array) -> Array:
         if self.level:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -40,21 +41,33 @@ TRIED = 6
 """Channels whose delays are judged by the likelihood before the next one is believed."""
 
 
-def lateness(model: FieldModel, tiles: Tiles) -> tuple[Tensor, Tensor]:
-    """How late each channel is against the direction that all others agree on.
+class Lateness(NamedTuple):
+    """How each channel follows the direction that all others agree on.
+
+    Attributes:
+        delays: (mic,) seconds by which it is late.
+        signs: (mic,) -1 where it follows them better inverted, else 1.
+        gained: (mic,) by how much of itself, 0 to 2, it follows them better so.
+    """
+
+    delays: Tensor
+    signs: Tensor
+    gained: Tensor
+
+
+def lateness(model: FieldModel, tiles: Tiles) -> Lateness:
+    """Leave each channel out in turn, and compare it with the others.
 
     z_m(f) = sum_t sum_i C_mi a_m^* a_i, with a the steering towards the direction of tile t without m, has the phase
-    -2 pi f tau_m; the delay maximises Re sum_f z_m(f) e^{j 2 pi f tau}.
+    -2 pi f tau_m; the delay maximises |Re sum_f z_m(f) e^{j 2 pi f tau}|, whose sign is the polarity.
 
     Args:
         model: of the array.
         tiles: row m is microphone m.
 
-    Returns: (mic,) seconds, and (mic,) by how much of itself, 0 to 2, the channel follows the others better with that delay.
-
     Cost: as many scans as there are seekers.
     """
-    delays, gained = (torch.zeros(model.array.n_mics, dtype=torch.float64) for _ in range(2))
+    delays, signs, gained = (torch.zeros(model.array.n_mics, dtype=torch.float64) for _ in range(3))
     everyone = model.seek(tiles)[0]
     for mic in range(model.array.n_mics):
         where = model.seek(tiles, without=mic)[0] if mic in model.seekers else everyone
@@ -63,34 +76,39 @@ def lateness(model: FieldModel, tiles: Tiles) -> tuple[Tensor, Tensor]:
         follow[:, :, mic] = 0
         z = (follow.sum(-1) * tiles.audible).sum(0).to(torch.complex128)
         scores = (_turn(tiles.frequencies) @ z).real / z.abs().sum().clamp_min(1e-12)
-        best = int(scores.argmax())
-        delays[mic], gained[mic] = _trials()[best], scores[best] - scores[len(scores) // 2]
-    return delays, gained
+        best = int(scores.abs().argmax())
+        delays[mic], signs[mic] = _trials()[best], -1.0 if float(scores[best]) < 0 else 1.0
+        gained[mic] = scores[best].abs() - scores[len(scores) // 2]
+    return Lateness(delays, signs, gained)
 
 
 def fit_few_delays(evidence: Evidence, start: Hypothesis, price: float) -> Hypothesis:
-    """Add the delays that better the likelihood, one channel after the other, as long as that pays.
+    """Add the delays and polarities that better the likelihood, one channel after the other, as long as that pays.
 
     Args:
         evidence: of the recording.
         start: order and polarities; its delays are kept.
-        price: nats a microphone and snapshot that each delay must better the likelihood by.
+        price: nats a microphone and snapshot that each must better the likelihood by.
 
     Cost: a `lateness` and some likelihoods for each late channel.
     """
     here, best = start, evidence.score(start)
     for _ in range(len(start.order) // 2 + 1):
-        delays, gained = lateness(evidence.model, here.undo(evidence.tiles))
-        gained = gained * (delays.abs() >= LEAST_DELAY)
-        trials = [
-            here.later({int(mic): float(delays[mic])}) for mic in gained.argsort(descending=True)[:TRIED] if gained[mic] > 0
-        ]
+        late = lateness(evidence.model, here.undo(evidence.tiles))
+        odd = (late.delays.abs() >= LEAST_DELAY) | (late.signs < 0)
+        mics = [int(mic) for mic in late.gained.argsort(descending=True) if odd[mic] and late.gained[mic] > 0]
+        trials = [_mended(here, mic, float(late.delays[mic]), int(late.signs[mic])) for mic in mics[:TRIED]]
         judged = [(evidence.score(trial), n) for n, trial in enumerate(trials)]
         if not judged or max(judged)[0] < best + price:
             break
         best, n = max(judged)
         here = trials[n]
     return here
+
+
+def _mended(here: Hypothesis, mic: int, delay: float, sign: int) -> Hypothesis:
+    changed = here.flipped([sign if other == mic else 1 for other in range(len(here.order))])
+    return changed.later({mic: delay}) if abs(delay) >= LEAST_DELAY else changed
 
 
 def fit_all_delays(evidence: Evidence, start: Hypothesis) -> list[Hypothesis]:

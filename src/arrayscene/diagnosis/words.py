@@ -80,11 +80,12 @@ def size_sentence(scale: float, array: MicrophoneArray) -> str:
     )
 
 
-def misfit_sentence(array: MicrophoneArray) -> str:
+def misfit_sentence(array: MicrophoneArray, *, corrected: bool) -> str:
     """That nothing explains the recording."""
+    start = "Even so, nothing" if corrected else "No order of the channels, delay or size"
     return (
-        f"No order of the channels, delay or size makes {array.name} explain the recording well: another array, wrong positions,"
-        " talkers very near, several loudspeakers with the same sound, or channels that do not share one clock."
+        f"{start} makes {array.name} explain the recording well: another array, wrong positions, talkers very near, several"
+        " loudspeakers with the same sound, or channels that do not share one clock."
     )
 
 
