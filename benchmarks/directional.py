@@ -2,8 +2,8 @@
 
 No oracle covariances: what a decoder needs to know of sources and noise it takes from the recording and the directions. Rooms as
 in `rooms.py`, other seeds: T60 0.25 to 0.5 s, talkers 0.8 to 2 m away, at least 35 degrees apart, 8 s at 16 kHz, SNR 20 dB;
-windows of 64 ms, for decoders that learn a covariance of the recording 256 ms. SI-SDR improvement over the first microphone; target: each
-talker's reverberant image there. "above" is the same for the frequencies above the array's aliasing limit.
+windows of 64 ms, for decoders that learn a covariance of the recording 256 ms. SI-SDR improvement over the first microphone;
+target: each talker's reverberant image there. "above" is the same for the frequencies above the array's aliasing limit.
 """
 
 from __future__ import annotations
