@@ -13,7 +13,7 @@ def field(
     array: MicrophoneArray,
     azimuths: tuple[float, ...] = (0.4, -1.7),
     *,
-    seconds: float = 3.0,
+    seconds: float = 2.0,
     seed: int = 0,
     diffuse: float = 0.5,
 ) -> Recording:

@@ -18,6 +18,7 @@ from arrayscene.diagnosis.findings import (
     channel_findings,
     fit_findings,
     gain_findings,
+    is_misfit,
     misfit_bound,
     oriented,
     uneven_gains,
@@ -91,7 +92,8 @@ def diagnose(recording: Recording, *, azimuths: Sequence[float] | None = None, p
         found, size = _sized(evidence, found)
         report("size", 1.0)
         shortfall = evidence.shortfall(found) - size.gain
-        if shortfall > misfit_bound(array.n_mics):
+        misfit = is_misfit(evidence, found, shortfall)
+        if misfit:
             # Delays that leave so much unexplained only make up for something else.
             found = replace(found, delays=nothing.delays)
         levels = relative_levels_db(tiles).numpy()
@@ -102,11 +104,11 @@ def diagnose(recording: Recording, *, azimuths: Sequence[float] | None = None, p
     whole, turn, turn_findings = oriented(found, orientation, azimuths or (), good.channels)
     undecided = symmetries if orientation is None or orientation.others else ()
     gains_db = uneven_gains(array, levels)
-    belief = confidence(misfit_bound(array.n_mics), max(shortfall, 1e-9))
+    belief = confidence(misfit_bound(array.n_mics), shortfall) if misfit else 1.0
     findings = [
         *channel_findings(evidence, found, whole, least, good, undecided, belief=belief),
         *gain_findings(gains_db, good.channels),
-        *fit_findings(array, size, shortfall, corrected=found != nothing),
+        *fit_findings(array, size, shortfall if misfit else None, corrected=found != nothing),
         *turn_findings,
     ]
     corrected = None

@@ -38,16 +38,23 @@ LEAST_GAIN_DB, LEAST_UNEVEN_GAIN_DB = 3.0, 6.0
 UNEVEN_APERTURE = 0.5
 """Metres of aperture from which on near talkers make levels uneven."""
 
-MISFIT, MISFIT_PER_MIC = 0.15, 0.006
-"""Shortfall of the likelihood from which on nothing explains the recording; it grows with what many microphones can tell.
-
-Several steady noises at the same time make correct arrays fall short by 0.15 to 0.2.
-"""
+MISFIT, MISFIT_PER_MIC = 0.1, 0.006
+"""Shortfall of the likelihood from which on nothing explains the recording; it grows with what many microphones can tell."""
 
 
 def misfit_bound(n_mics: int) -> float:
-    """Shortfall of the likelihood from which on nothing explains the recording."""
+    """Shortfall of the likelihood from which on nothing may explain the recording."""
     return MISFIT + MISFIT_PER_MIC * n_mics
+
+
+def is_misfit(evidence: Evidence, found: Hypothesis, shortfall: float) -> bool:
+    """Whether nothing explains the recording.
+
+    Where the layout is right, another order costs more than is unexplained, even if several steady noises at the same time, which
+    the model does not know, leave much unexplained.
+    """
+    on_time = replace(found, delays=(0.0,) * len(found.order))
+    return shortfall > misfit_bound(len(found.order)) and evidence.margin(on_time) < shortfall
 
 
 def oriented(
@@ -116,13 +123,13 @@ def gain_findings(gains_db: NDArray[np.float64], channels: Sequence[int]) -> lis
     ]
 
 
-def fit_findings(array: MicrophoneArray, size: Size, shortfall: float, *, corrected: bool) -> list[Finding]:
+def fit_findings(array: MicrophoneArray, size: Size, shortfall: float | None, *, corrected: bool) -> list[Finding]:
     """Another size, and a recording that nothing explains."""
     findings = []
     if size.counts:
         findings.append(Finding("size", size_sentence(size.scale, array), confidence(size.gain, size.least)))
-    bound = misfit_bound(array.n_mics)
-    if shortfall > bound:
+    if shortfall is not None:
+        bound = misfit_bound(array.n_mics)
         findings.append(Finding("misfit", misfit_sentence(array, corrected=corrected), confidence(shortfall, bound)))
     return findings
 
