@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from arrayscene.decoders.base import Decoder, Estimate
-from arrayscene.decoders.linear import relative_to
-from arrayscene.decoders.quality import condition, noise_gain
-from arrayscene.decoders.reliability import reliability
+from arrayscene.decoders.demixing import Demixing
 from arrayscene.errors import ShapeError
 from arrayscene.kernels import banded_weights, iss_sweep
-from arrayscene.linalg import fit_response, load_diagonal
-from arrayscene.response import MatrixResponse, Response
 
 Model = Literal["banded", "gauss", "laplace"]
 
@@ -23,24 +18,11 @@ BANDS_HZ = (31.0, 250.0)
 
 RELATIVE_BAND = 0.2
 
-DEFAULT_TOP_HZ = 8000.0
-"""Highest frequency taken where no response says it."""
-
 NOISE = 1e-10
 """Power of the sensor noise that is taken for granted, relative to each bin's mean; recordings hold far more."""
 
-PARTING = 1e-3
-"""How far the rows of the start are pulled apart, in the direction of each source's mean over frequency."""
 
-
-class DemixingState(NamedTuple):
-    """D (..., freq, source, mic), and the A (..., freq, mic, source) that it found."""
-
-    D: Tensor
-    response: MatrixResponse
-
-
-class AuxIVA(Decoder):
+class AuxIVA(Demixing):
     """Auxiliary-function independent vector analysis with iterative source steering.
 
     Minimises -sum log|det W| + sum_k <G(|y_k(t)|)>, with |y_k(t)| the norm over all frequencies, by ISS sweeps; there are as
@@ -67,8 +49,6 @@ class AuxIVA(Decoder):
     for blind source separation", 2001.
     """
 
-    reference: int
-
     def __init__(
         self,
         n_sources: int | None = None,
@@ -78,62 +58,24 @@ class AuxIVA(Decoder):
         reference: int = 0,
         loading: float = 0.03,
     ) -> None:
-        super().__init__()
+        super().__init__(n_sources, reference=reference, loading=loading)
         if model not in ("banded", "gauss", "laplace"):
             raise ShapeError(f"AuxIVA: model {model!r} came; 'banded', 'gauss' or 'laplace' is needed")
-        self.n_sources, self.model, self.n_iter = n_sources, model, n_iter
-        self.reference, self.loading = reference, loading
+        self.model, self.n_iter = model, n_iter
 
-    def init(self, y: Tensor, response: Response | None = None, *, generator: torch.Generator | None = None) -> DemixingState:
-        """Learn the demixing matrix from the whole recording."""
-        n_mics, n_frames = y.shape[-3], y.shape[-1]
-        A = None if response is None else response.matrix()
-        known = 0 if A is None else A.shape[-1]
-        n_sources = self.n_sources or known or n_mics
-        if max(n_sources, known) > n_mics:
-            raise ShapeError(
-                f"AuxIVA: {max(n_sources, known)} sources came for {n_mics} microphones; at most as many sources as microphones"
-                " can be separated linearly without directions (MVDR and PseudoInverse take more)"
-            )
-        mixture = y.movedim(-3, -2)
-        peak = mixture.abs().amax(dim=(-3, -2, -1), keepdim=True)
-        peak = torch.where(peak > 0, peak, 1)
-        start = (
-            _identity(mixture) if A is None else _starting_matrix(A, self.loading).to(y.dtype).expand(*mixture.shape[:-1], n_mics)
-        )
-        mixture = mixture / peak
+    def learn(self, mixture: Tensor, start: Tensor, top: float) -> Tensor:
+        """`n_iter` sweeps."""
+        n_mics, n_frames = mixture.shape[-2:]
         # D rides along as one extra frame a microphone: every sweep then changes it as it changes the outputs. Each such frame is
         # faint noise at its microphone, which keeps D finite where a bin is silent or has fewer frames than microphones.
         faint = (NOISE * (mixture.abs().square().mean(dim=(-2, -1), keepdim=True) + NOISE)).sqrt()
         outputs = torch.cat([start @ mixture, faint * start], dim=-1)
-        top = DEFAULT_TOP_HZ if response is None else float(response.frequencies[-1])
-        edges = _band_edges(y.shape[-2], top)
+        edges = _band_edges(mixture.shape[-3], top)
         for _ in range(self.n_iter):
             weights = self._weights(outputs[..., :n_frames], edges) * (outputs.shape[-1] / n_frames)
             weights = torch.cat([weights, weights.sum(-1, keepdim=True).expand(*weights.shape[:-1], n_mics)], dim=-1)
             outputs = iss_sweep(outputs, weights)
-        D = outputs[..., n_frames:] / (faint * peak)
-        x = outputs[..., :n_frames].movedim(-3, -2)
-        mixing = fit_response(y, x).to(y.dtype)
-        scale = mixing[..., self.reference, :]
-        if A is None and n_sources < n_mics:
-            level = (x.movedim(-3, -2) * scale[..., None]).abs().square().sum(dim=(-3, -1))
-            order = level.argsort(dim=-1, descending=True)[..., None, :n_sources]
-        else:
-            order = torch.arange(n_sources, device=y.device).expand(*y.shape[:-3], 1, n_sources)
-        order = order.expand(*scale.shape[:-1], n_sources)
-        scale = scale.gather(-1, order)
-        D = D.gather(-2, order[..., None].expand(*order.shape, n_mics)) * scale[..., None]
-        mixing = relative_to(mixing.gather(-1, order[..., None, :].expand(*order.shape[:-1], n_mics, n_sources)), self.reference)
-        frequencies = torch.arange(y.shape[-2], dtype=torch.float64) if response is None else response.frequencies
-        return DemixingState(D, MatrixResponse(mixing, frequencies))
-
-    def step(self, y: Tensor, state: DemixingState) -> tuple[Estimate, DemixingState]:
-        """X = D y with the D that was learnt."""
-        x = torch.einsum("...fsm,...mft->...sft", state.D, y)
-        D, A = state.D.detach(), state.response.values.detach()
-        stats = {"noise_gain": noise_gain(D), "condition": condition(A), "reliability": reliability(D, A)}
-        return Estimate(x, state.response, stats), state
+        return outputs[..., n_frames:] / faint
 
     def _weights(self, outputs: Tensor, edges: Tensor) -> Tensor:
         if self.model == "banded":
@@ -153,20 +95,3 @@ def _band_edges(n_freqs: int, top: float) -> Tensor:
     return torch.stack(
         [torch.stack([(bins - h.long()).clamp(min=0), (bins + h.long() + 1).clamp(max=n_freqs)], dim=-1) for h in halves]
     )
-
-
-def _identity(mixture: Tensor) -> Tensor:
-    n_mics = mixture.shape[-2]
-    return torch.eye(n_mics, dtype=mixture.dtype, device=mixture.device).expand(*mixture.shape[:-1], n_mics)
-
-
-def _starting_matrix(A: Tensor, loading: float) -> Tensor:
-    """(..., freq, mic, mic): the loaded pseudo-inverse of A for its sources, and rows orthogonal to it for the idle outputs."""
-    n_mics, n_sources = A.shape[-2:]
-    inverse: Tensor = torch.linalg.solve(load_diagonal(A.mH @ A, loading), A.mH)
-    # Where sources look alike to the array, as all do at 0 Hz, its rows would be alike too, and the sweeps could never part them.
-    inverse = inverse + PARTING * A.mean(-3, keepdim=True).mH
-    if n_sources == n_mics:
-        return inverse
-    complement = torch.linalg.svd(inverse, full_matrices=True)[2][..., n_sources:, :]
-    return torch.cat([inverse, complement], dim=-2)

@@ -1,0 +1,118 @@
+"""What blind linear separations share: a demixing matrix a frequency, its start, its scale, and the order of its outputs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from arrayscene.decoders.base import Decoder, Estimate
+from arrayscene.decoders.linear import relative_to
+from arrayscene.decoders.quality import condition, noise_gain
+from arrayscene.decoders.reliability import reliability
+from arrayscene.errors import ShapeError
+from arrayscene.linalg import apply, fit_response, load_diagonal
+from arrayscene.response import MatrixResponse, Response
+
+DEFAULT_TOP_HZ = 8000.0
+"""Highest frequency taken where no response says it."""
+
+PARTING = 1e-3
+"""How far the rows of the start are pulled apart, in the direction of each source's mean over frequency."""
+
+
+class DemixingState(NamedTuple):
+    """D (..., freq, source, mic), and the A (..., freq, mic, source) that it found."""
+
+    D: Tensor
+    response: MatrixResponse
+
+
+class Demixing(Decoder):
+    """A blind separation by one matrix a frequency (abstract): a subclass gives `learn`.
+
+    With a response, the demixing starts from its pseudo-inverse, so that the first outputs belong to its sources; without, it
+    starts from the microphones and keeps the loudest outputs. Each output is scaled by the minimal-distortion principle.
+
+    Args:
+        n_sources: outputs to return; None: those of the response, or all.
+        reference: microphone, from 0, at which the sources are heard.
+        loading: of the pseudo-inverse that the response starts from.
+
+    Raises: ShapeError for more sources than microphones.
+
+    Reference: K. Matsuoka and S. Nakashima, "Minimal distortion principle for blind source separation", 2001.
+    """
+
+    reference: int
+
+    def __init__(self, n_sources: int | None = None, *, reference: int = 0, loading: float = 0.03) -> None:
+        super().__init__()
+        self.n_sources, self.reference, self.loading = n_sources, reference, loading
+
+    def learn(self, mixture: Tensor, start: Tensor, top: float) -> Tensor:
+        """D (..., freq, output, mic), at any scale.
+
+        Args:
+            mixture: (..., freq, mic, frame) complex, contiguous, the loudest value of each recording 1; zeros where it is silent.
+            start: (..., freq, mic, mic) demixing to start from; outputs that are asked for come first.
+            top: hertz of the highest frequency.
+        """
+        raise NotImplementedError
+
+    def init(self, y: Tensor, response: Response | None = None, *, generator: torch.Generator | None = None) -> DemixingState:
+        """Learn the demixing matrix from the whole recording."""
+        n_mics = y.shape[-3]
+        A = None if response is None else response.matrix()
+        known = 0 if A is None else A.shape[-1]
+        n_sources = self.n_sources or known or n_mics
+        if max(n_sources, known) > n_mics:
+            raise ShapeError(
+                f"{type(self).__name__}: {max(n_sources, known)} sources came for {n_mics} microphones; at most as many sources as"
+                " microphones can be separated linearly without directions (MVDR and PseudoInverse take more)"
+            )
+        mixture = y.movedim(-3, -2).contiguous()
+        peak = mixture.abs().amax(dim=(-3, -2, -1), keepdim=True)
+        mixture = mixture / torch.where(peak > 0, peak, 1)
+        start = identity(mixture) if A is None else starting_matrix(A, self.loading).to(y.dtype).expand(*y.shape[:-3], -1, -1, -1)
+        top = DEFAULT_TOP_HZ if response is None else float(response.frequencies[-1])
+        D = self.learn(mixture, start, top)
+        x = apply(D, y)
+        mixing = fit_response(y, x).to(y.dtype)
+        scale = mixing[..., self.reference, :]
+        if A is None and n_sources < D.shape[-2]:
+            level = (x.movedim(-3, -2) * scale[..., None]).abs().square().sum(dim=(-3, -1))
+            order = level.argsort(dim=-1, descending=True)[..., None, :n_sources]
+        else:
+            order = torch.arange(n_sources, device=y.device).expand(*y.shape[:-3], 1, n_sources)
+        order = order.expand(*scale.shape[:-1], n_sources)
+        scale = scale.gather(-1, order)
+        D = D.gather(-2, order[..., None].expand(*order.shape, n_mics)) * scale[..., None]
+        mixing = relative_to(mixing.gather(-1, order[..., None, :].expand(*order.shape[:-1], n_mics, n_sources)), self.reference)
+        frequencies = torch.arange(y.shape[-2], dtype=torch.float64) if response is None else response.frequencies
+        return DemixingState(D, MatrixResponse(mixing, frequencies))
+
+    def step(self, y: Tensor, state: DemixingState) -> tuple[Estimate, DemixingState]:
+        """X = D y with the D that was learnt."""
+        D, A = state.D.detach(), state.response.values.detach()
+        stats = {"noise_gain": noise_gain(D), "condition": condition(A), "reliability": reliability(D, A)}
+        return Estimate(apply(state.D, y), state.response, stats), state
+
+
+def identity(mixture: Tensor) -> Tensor:
+    """(..., freq, mic, mic) that leaves a mixture (..., freq, mic, frame) as it is."""
+    n_mics = mixture.shape[-2]
+    return torch.eye(n_mics, dtype=mixture.dtype, device=mixture.device).expand(*mixture.shape[:-1], n_mics)
+
+
+def starting_matrix(A: Tensor, loading: float) -> Tensor:
+    """(..., freq, mic, mic): the loaded pseudo-inverse of A for its sources, and rows orthogonal to it for the idle outputs."""
+    n_mics, n_sources = A.shape[-2:]
+    inverse: Tensor = torch.linalg.solve(load_diagonal(A.mH @ A, loading), A.mH)
+    # Where sources look alike to the array, as all do at 0 Hz, its rows would be alike too, and the sweeps could never part them.
+    inverse = inverse + PARTING * A.mean(-3, keepdim=True).mH
+    if n_sources == n_mics:
+        return inverse
+    complement = torch.linalg.svd(inverse, full_matrices=True)[2][..., n_sources:, :]
+    return torch.cat([inverse, complement], dim=-2)
