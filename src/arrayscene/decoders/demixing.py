@@ -69,8 +69,8 @@ class Demixing(Decoder):
         n_sources = self.n_sources or known or n_mics
         if max(n_sources, known) > n_mics:
             raise ShapeError(
-                f"{type(self).__name__}: {max(n_sources, known)} sources came for {n_mics} microphones; at most as many sources as"
-                " microphones can be separated linearly without directions (MVDR and PseudoInverse take more)"
+                f"{type(self).__name__}: {max(n_sources, known)} sources came for {n_mics} microphones; at most as many sources"
+                " as microphones can be separated linearly without directions (MVDR and PseudoInverse take more)"
             )
         mixture = y.movedim(-3, -2).contiguous()
         peak = mixture.abs().amax(dim=(-3, -2, -1), keepdim=True)
