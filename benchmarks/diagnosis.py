@@ -2,8 +2,8 @@
 
 Simulated rooms of 4 to 7 by 3.5 to 6 m, T60 0.4 s unless said otherwise, 10 s at 16 kHz, 1 to 3 talkers 0.8 to 2.2 m away, SNR
 20 dB, LibriSpeech speakers and rooms that were not used for tuning; the measured sets are the line of 32 microphones
-(rs_mnmf_ula32, T60 over 1 s, loudspeakers 0.3 to 0.8 m away, its own dry clips) and the rigid sphere (sofia_vsa_measured:
-anechoic, four loudspeakers with one and the same sound). An order counts as right if it is the true one up to the array's
+(rs_mnmf_ula32, T60 over 1 s, loudspeakers 0.25 to 0.8 m away, its own dry clips) and the rigid sphere (sofia_vsa_measured:
+anechoic, four loudspeakers over 90 degrees). An order counts as right if it is the true one up to the array's
 isometries, and nothing else is blamed; faults that are isometries are not counted. Seconds are those of a shared machine. Needs
 the shared recordings.
 """
@@ -37,6 +37,9 @@ ARRAYS = (
     "respeaker-6", "chime3-6", "linear:6:0.04", "flat:6", "irregular:6", "uma-8", "circular:8:0.05", "linear:8:0.03",
     "irregular:8",
 )  # fmt: skip
+LOUDSPEAKERS, LOUDSPEAKER_AZIMUTHS = (30, 735, 1440, 2145), (45.0, 15.0, -15.0, -45.0)
+"""First sample of each loudspeaker's response in SOFiA A3, and its azimuth in degrees."""
+
 Table = list[dict[str, object]]
 
 
@@ -150,34 +153,68 @@ def other_faults(root: Path) -> Table:
 
 
 def mirrors(root: Path) -> Table:
+    """Files that mirror or turn the array, and correct ones; the azimuths of all talkers are known."""
     table: Table = []
-    for n_talkers in (1, 2, 3):
-        right, named, correct, n_correct = [], [], [], 0
-        for name in ("respeaker-usb-4", "respeaker-6", "uma-8", "circular:8:0.05", "flat:6", "linear:6:0.04"):
-            for seed in (0, 1):
-                scene = _scene(root, name, FIRST_SEED + 300 + seed, n_talkers=n_talkers)
-                array, truth = _believed(scene), scene.directions[:, 0]
-                y = scene.recording.samples
-                correct.append(diagnose(Recording(y, RATE, array), azimuths=truth.tolist()).corrected is None)
-                n_correct += 1
-                side = np.array([1.0, -1.0, 1.0])
-                mirrored = replace(array, positions=array.positions * side)
-                diagnosis = diagnose(Recording(y, RATE, mirrored), azimuths=truth.tolist())
-                turns = [finding for finding in diagnosis.findings if finding.kind in ("mirror", "rotation")]
-                right.append(diagnosis.corrected is not None and _turned_right(diagnosis.corrected, array))
-                named.append(any("mirrored" in words for words in (*(turn.message for turn in turns), *diagnosis.ambiguities)))
-        table.append(
-            {
-                "talkers": n_talkers,
-                "mirrored": len(right),
-                "corrected": _percent(right),
-                "corrected or named as possible": _percent([r or n for r, n in zip(right, named, strict=True)]),
-                "correct": n_correct,
-                "left alone": _percent(correct),
-            }
-        )
+
+    def add(name: str, cases: list[tuple[np.ndarray, MicrophoneArray, np.ndarray]]) -> None:
+        table.append({"set": name} | _score_turns(cases))
         print(table[-1], flush=True)
+
+    for n in (1, 2, 3):
+        scenes = [
+            _scene(root, name, FIRST_SEED + 300 + seed, n_talkers=n)
+            for name in ("respeaker-usb-4", "respeaker-6", "uma-8", "circular:8:0.05", "flat:6", "linear:6:0.04")
+            for seed in (0, 1)
+        ]
+        add(f"rooms, talkers: {n}", [(scene.recording.samples, _believed(scene), scene.directions[:, 0]) for scene in scenes])
+    for talkers in ((3,), (1, 3), (0, 1, 3)):
+        azimuths = np.deg2rad(np.array(LOUDSPEAKER_AZIMUTHS)[list(talkers)])
+        spheres = [_sphere(root, n_mics, seed, talkers) for n_mics, seed in ((8, 0), (8, 1), (16, 0))]
+        add(f"measured sphere, talkers: {len(talkers)}", [(*sphere, azimuths) for sphere in spheres])
+    for n in (1, 2, 3):
+        # The sources of `_line` with these seeds.
+        lines = [_line(root, n_mics, seed) for n_mics, seed in ((8, n - 1), (8, n + 2), (16, n - 1))]
+        add(f"measured line, talkers: {n}", [(*line[:2], line[2]) for line in lines])
     return table
+
+
+def _score_turns(cases: list[tuple[np.ndarray, MicrophoneArray, np.ndarray]]) -> dict[str, object]:
+    told, named, alone = [], [], []
+    for samples, array, azimuths in cases:
+        known, is_line = azimuths.tolist(), array.ambiguity == "cone"
+        alone.append(diagnose(Recording(samples, RATE, array), azimuths=known).corrected is None)
+        wrongs = [(replace(array, positions=array.positions * [1.0, -1.0, 1.0]), "mirrored")]
+        wrongs = [(wrongs[0][0], "the other way round")] if is_line else [*wrongs, (array.rotated(yaw=-1.2), "turned by")]
+        for wrong, words in wrongs:
+            diagnosis = diagnose(Recording(samples, RATE, wrong), azimuths=known)
+            right = diagnosis.corrected is not None and _turned_right(diagnosis.corrected, array)
+            said = " ".join([*(finding.message for finding in diagnosis.findings), *diagnosis.ambiguities])
+            if _looks_alike(azimuths, array):
+                named.append(right or words in said)
+            else:
+                told.append(right)
+    return {
+        "can be told": len(told),
+        "corrected": _percent(told),
+        "cannot": len(named),
+        "corrected or named": _percent(named),
+        "correct files": len(alone),
+        "left alone": _percent(alone),
+    }
+
+
+def _looks_alike(azimuths: np.ndarray, array: MicrophoneArray) -> bool:
+    """Whether turning or mirroring puts the talkers where talkers are, within 12 degrees: then nothing tells one from the other."""
+    if array.ambiguity == "cone":
+        along = np.stack([np.cos(azimuths), np.sin(azimuths)], axis=1) @ np.ptp(array.positions, axis=0)[:2]
+        along = np.sort(along) / np.linalg.norm(np.ptp(array.positions, axis=0))
+        return bool(np.abs(along + along[::-1]).max() < np.sin(np.deg2rad(12)))
+    for side in (1, -1):
+        for angle in np.deg2rad(np.arange(20 if side == 1 else 0, 341 if side == 1 else 360, 2)):
+            apart = np.abs(np.angle(np.exp(1j * (side * azimuths[:, None] + angle - azimuths[None]))))
+            if max(apart.min(0).max(), apart.min(1).max()) < np.deg2rad(12):
+                return True
+    return False
 
 
 def sizes(root: Path) -> Table:
@@ -201,14 +238,17 @@ def sizes(root: Path) -> Table:
 def measured(root: Path) -> Table:
     table: Table = []
     for n_mics in (8, 16, 32):
-        cases = [case for seed in range(6) for case in _order_cases_of(*_line(root, n_mics, seed), seed)]
+        cases = [case for seed in range(6) for case in _order_cases_of(*_line(root, n_mics, seed)[:2], seed)]
         table.append({"set": f"line, {n_mics} of 32 microphones"} | _score_orders(cases))
         print(table[-1], flush=True)
     for n_mics in (6, 8, 16):
-        cases = [case for seed in range(6) for case in _order_cases_of(*_sphere(root, n_mics, seed), seed)]
-        table.append({"set": f"sphere, {n_mics} of 110 microphones"} | _score_orders(cases))
+        talkers = [(1, 2, 3), (0, 3), (0, 1, 2, 3), (1, 3), (0, 1, 3), (0, 2)]
+        cases = [case for seed in range(6) for case in _order_cases_of(*_sphere(root, n_mics, seed, talkers[seed]), seed)]
+        table.append({"set": f"sphere, {n_mics} of 110 microphones, 2 to 4 talkers"} | _score_orders(cases))
         print(table[-1], flush=True)
-    cases = _order_cases_of(*_sphere(root, 110, 0), 0)[:2]
+    cases = [case for seed in range(6) for case in _order_cases_of(*_sphere(root, 8, seed), seed)]
+    table.append({"set": "sphere, 8 of 110 microphones, one sound from all four loudspeakers"} | _score_orders(cases))
+    cases = _order_cases_of(*_sphere(root, 110, 0, (0, 1, 3)), 0)[:2]
     table.append({"set": "sphere, all 110 microphones, one swap"} | _score_orders(cases))
     return table
 
@@ -368,35 +408,44 @@ def _random_order(array: MicrophoneArray, generator: np.random.Generator) -> Ord
     return tuple(generator.permutation(array.n_mics).tolist())
 
 
-def _line(root: Path, n_mics: int, seed: int) -> tuple[np.ndarray, MicrophoneArray]:
+def _line(root: Path, n_mics: int, seed: int) -> tuple[np.ndarray, MicrophoneArray, np.ndarray]:
+    """Also the azimuths of the sources, from the middle of the line."""
     folder = root / "measured" / "rs_mnmf_ula32"
     generator = np.random.default_rng([seed, n_mics])
     stride = int(generator.integers(1, (32 - 1) // (n_mics - 1) + 1)) if n_mics < 32 else 1
     mics = int(generator.integers(0, 32 - (n_mics - 1) * stride)) + stride * np.arange(n_mics)
     clips = sorted((folder / "audio").glob("*/*.wav"))
     y = np.zeros((n_mics, SECONDS * RATE))
-    for source in generator.choice(6, 1 + seed % 3, replace=False):
+    sources = generator.choice(6, 1 + seed % 3, replace=False)
+    for source in sources:
         response = soxr.resample(sf.read(folder / "sources" / f"rir_source_{source + 1}.wav")[0], 48000, RATE).T[mics]
         clip = sf.read(clips[generator.integers(len(clips))], always_2d=True)[0][:, 0]
         y += _image(response, clip)
     positions = np.stack([0 * mics, 0.03 * mics, 0 * mics], axis=-1)
-    return _noisy(y, generator), MicrophoneArray.from_positions(positions, name="line", layout="mic-first")
+    toward = loadmat(folder / "sources" / "source_location.mat")["sourceLocation"][sources] - positions.mean(axis=0)[:2]
+    array = MicrophoneArray.from_positions(positions, name="line", layout="mic-first")
+    return _noisy(y, generator), array, np.arctan2(toward[:, 1], toward[:, 0])
 
 
-def _sphere(root: Path, n_mics: int, seed: int) -> tuple[np.ndarray, MicrophoneArray]:
+def _sphere(root: Path, n_mics: int, seed: int, talkers: tuple[int, ...] = ()) -> tuple[np.ndarray, MicrophoneArray]:
+    """Talkers at some of the four loudspeakers, one clip each; without, one clip from all four of them."""
     generator = np.random.default_rng([seed, n_mics])
-    name = "SOFiA_A2_struct" if seed % 2 else "SOFiA_A3_struct"
-    content = loadmat(root / "measured" / "sofia_vsa_measured" / f"{name}.mat", simplify_cells=True)
-    data = content[name]
+    name = "SOFiA_A2_struct" if seed % 2 and not talkers else "SOFiA_A3_struct"
+    data = loadmat(root / "measured" / "sofia_vsa_measured" / f"{name}.mat", simplify_cells=True)[name]
     mics = np.sort(generator.choice(110, n_mics, replace=False))
-    response = soxr.resample(data["irChOne"].astype(float), 44100, RATE).T[mics]
+    measured = data["irChOne"].astype(float)
+    # In A3 the loudspeakers sound one after the other.
+    stretches = [measured[start : start + 670] for start in np.array(LOUDSPEAKERS)[list(talkers)]] if talkers else [measured]
     clips = sorted((root / "measured" / "rs_mnmf_ula32" / "audio").glob("*male/*.wav"))
-    clip = sf.read(clips[generator.integers(len(clips))], always_2d=True)[0][:, 0]
+    y = np.zeros((n_mics, SECONDS * RATE))
+    for stretch, clip in zip(stretches, generator.choice(len(clips), len(stretches), replace=False), strict=True):
+        response = soxr.resample(stretch, 44100, RATE).T[mics]
+        y += _image(response, sf.read(clips[clip], always_2d=True)[0][:, 0])
     azimuth, colatitude, radius = data["azimuth"][mics], data["elevation"][mics], float(data["radius"])
     across = np.sin(colatitude)
     positions = radius * np.stack([across * np.cos(azimuth), across * np.sin(azimuth), np.cos(colatitude)], axis=-1)
     array = MicrophoneArray.from_positions(positions, name="sphere", layout="mic-first", body_radius=radius)
-    return _noisy(_image(response, clip), generator), array
+    return _noisy(y, generator), array
 
 
 def _image(response: np.ndarray, clip: np.ndarray) -> np.ndarray:

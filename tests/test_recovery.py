@@ -337,3 +337,14 @@ def test_what_cannot_be_used_is_refused(
 ) -> None:
     with pytest.raises(kind, match=words):
         recover(Recording(samples, RATE), array, **options)
+
+
+def test_swapped_channels_are_suspected_and_right_ones_are_not() -> None:
+    talkers = [Talker(load_voice("english-allison"), 0.6), Talker(load_voice("french-june"), -1.9)]
+    array = MicrophoneArray.preset("uma-8")
+    recording = simulate_scene(array, talkers, t60=0.3).recording
+    assert not [warning for warning in recover(recording, method="delay-and-sum").warnings if "array check" in warning]
+    order = [0, 1, 3, 2, 4, 5, 6]
+    wired = Recording(np.ascontiguousarray(recording.samples[order]), recording.sample_rate, recording.array)
+    (warning,) = [warning for warning in recover(wired, method="delay-and-sum").warnings if "array check" in warning]
+    assert "Channels 3 and 4 are swapped" in warning

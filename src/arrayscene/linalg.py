@@ -8,7 +8,8 @@ from torch import Tensor
 
 def covariance(y: Tensor) -> Tensor:
     """Spatial covariance (..., freq, mic, mic) of frames (..., mic, freq, frame): R = (1 / T) sum_t y y^H."""
-    y = y.movedim(-3, -2)
+    # Transforms leave frames in another order in memory, in which the products are three times as slow.
+    y = y.movedim(-3, -2).contiguous()
     return y @ y.mH / y.shape[-1]
 
 
@@ -21,7 +22,6 @@ def weighted_covariance(y: Tensor, weights: Tensor) -> Tensor:
 
     Returns: (..., freq, class, mic, mic), in the precision of y.
     """
-    # Transforms leave frames in another order in memory, in which the products are three times as slow.
     y = y.movedim(-3, -2).contiguous()
     weights = weights.to(y.real.dtype).movedim(-3, -2).contiguous()
     # Normalised first: quotients of sums would overflow or vanish where all weights are tiny.
@@ -57,11 +57,28 @@ def fit_response(y: Tensor, x: Tensor, loading: float = 1e-3) -> Tensor:
     Returns: (..., freq, mic, source), complex128.
     """
     y, x = y.movedim(-3, -2).to(torch.complex128), x.movedim(-3, -2).to(torch.complex128)
-    n_frames = x.shape[-1]
-    power = x.abs().square().mean(-1, keepdim=True)
-    scale = power.sqrt() + 1e-6 * power.amax(dim=(-3, -2, -1), keepdim=True).sqrt() + torch.finfo(torch.float64).tiny ** 0.5
-    x = x / scale
-    R_xx = x @ x.mH / n_frames + loading * torch.eye(x.shape[-2], dtype=x.dtype, device=x.device)
-    R_yx = y @ x.mH / n_frames
-    A: Tensor = torch.linalg.solve(R_xx, R_yx, left=False) / scale.mT
+    return _least_squares(y @ x.mH / x.shape[-1], x @ x.mH / x.shape[-1], loading)
+
+
+def fit_linear(R_yy: Tensor, D: Tensor, loading: float = 1e-3) -> Tensor:
+    """The A of y = A x that leaves the least residual where x = D y: `fit_response` from the covariance, without the frames.
+
+    Args:
+        R_yy: (..., freq, mic, mic) complex128 covariance of the recording.
+        D: (..., freq, source, mic) complex128.
+        loading: as of `fit_response`.
+
+    Returns: (..., freq, mic, source), complex128.
+    """
+    R_yx = R_yy @ D.mH
+    return _least_squares(R_yx, D @ R_yx, loading)
+
+
+def _least_squares(R_yx: Tensor, R_xx: Tensor, loading: float) -> Tensor:
+    power = R_xx.diagonal(dim1=-2, dim2=-1).real
+    tiny = torch.finfo(power.dtype).tiny
+    level = power.clamp_min(tiny).sqrt() + 1e-6 * power.amax(dim=(-2, -1), keepdim=True).clamp_min(tiny).sqrt()
+    unit = R_xx / (level[..., :, None] * level[..., None, :])
+    unit = unit + loading * torch.eye(unit.shape[-1], dtype=unit.dtype, device=unit.device)
+    A: Tensor = torch.linalg.solve(unit, R_yx / level[..., None, :], left=False) / level[..., None, :]
     return A

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from arrayscene.choice import SHORTEST_TO_LEARN, Choice
 from arrayscene.constants import SPEED_OF_SOUND
 from arrayscene.health import Health
@@ -67,3 +69,12 @@ def warnings_about(recording: Recording, health: Health, heard: Heard, unmixed: 
             " reverberation, or a wrong array or channel order."
         )
     return found
+
+
+def suspicions(suspects: Sequence[str], recording: Recording) -> list[str]:
+    """One sentence on channels that seem to be wired otherwise than the array says, and what to do about it; or none."""
+    assert recording.array is not None
+    if not suspects:
+        return []
+    remedy = f"Listen with care, and run: arrayscene array check RECORDING --array {recording.array.name} --out corrected.toml"
+    return [f"The channels do not seem to be wired as the array says. {' '.join(suspects)} {remedy}"]

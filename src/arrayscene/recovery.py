@@ -15,11 +15,12 @@ import torch
 from arrayscene.activity import active_segments
 from arrayscene.array import MicrophoneArray
 from arrayscene.choice import Choice, choose
+from arrayscene.diagnosis import suspicion
 from arrayscene.errors import GeometryError, RecordingError, ShapeError
 from arrayscene.health import check
 from arrayscene.listening import Heard, listen
 from arrayscene.localize import direction_grid
-from arrayscene.notices import assumptions, warnings_about
+from arrayscene.notices import assumptions, suspicions, warnings_about
 from arrayscene.recording import Recording
 from arrayscene.scene import Scene, Source
 from arrayscene.unmixing import Unmixed, unmix
@@ -71,6 +72,8 @@ def recover(
             health = check(recording)
             good = _usable(recording, health.good).equalized()
             dc = health.dc[list(health.good)]
+            report("check", 0.5)
+            suspects = suspicion(good)
             report("check", 1.0)
         with _timed(timings, "localise"):
             heard = listen(good, dc, n_sources, _as_pairs(directions), report)
@@ -94,7 +97,7 @@ def recover(
         why=choice.why,
         ambiguity=good.array.ambiguity,
         assumptions=assumptions(good, choice, directions is not None),
-        warnings=warnings_about(recording, health, heard, unmixed, n_sources),
+        warnings=[*warnings_about(recording, health, heard, unmixed, n_sources), *suspicions(suspects, good)],
         inputs=recording.inputs,
         timings=timings,
     )

@@ -176,6 +176,14 @@ RESPONSES: dict[str, tuple[Response, dict[str, Any]]] = {
             "plane_waves": lambda a, e: PlaneWave(ARRAY, a, e, frequencies=FREQUENCIES),
         },
     ),
+    "AtFrequencies": (
+        response.AtFrequencies(plane_wave(2), FEW),
+        {
+            "build": lambda p: response.AtFrequencies(PlaneWave(p, AZIMUTHS, frequencies=FREQUENCIES), FEW),
+            "inputs": [wants_gradient(POSITIONS)],
+            "plane_waves": lambda a, e: response.AtFrequencies(PlaneWave(ARRAY, a, e, frequencies=FREQUENCIES), FEW),
+        },
+    ),
     "Cascade": (
         response.Cascade(plane_wave(2), ENCODER),
         {
@@ -251,14 +259,79 @@ DECODERS: dict[str, tuple[Callable[[], Decoder], int, dict[str, Any]]] = {
     "AuxIVA": (partial(AuxIVA, n_iter=5), 2, {}),
     "AuxIVA, Laplace": (partial(AuxIVA, model="laplace", n_iter=5, reference=1), 3, {}),
     "AuxIVA, banded": (partial(AuxIVA, model="banded", n_iter=5), 2, {}),
+    "AuxIVA, generalised Gauss by many sweeps": (partial(AuxIVA, model=0.5, update="iss", n_iter=5), 2, {}),
+    "AuxIVA, by projection": (partial(AuxIVA, update="ip", n_iter=3), 2, {}),
+    "AuxIVA, by projection with adjustment": (partial(AuxIVA, update="ipa", n_iter=3), 2, {"gradients": False}),
+    "AuxIVA, held to directions": (partial(AuxIVA, update="iss", n_iter=5, directional=3e-3), 2, {}),
     # Blind, its first outputs are the microphones in their order.
     "AuxIVA, blind": (partial(AuxIVA, 2, n_iter=5), 0, {"permutation": False}),
+    "OverIVA": (partial(decoders.OverIVA, n_iter=5), 2, {}),
+    "OverIVA, one source by projection": (partial(decoders.OverIVA, update="ip", n_iter=5, reference=1), 1, {}),
+    "OverIVA, held to directions": (partial(decoders.OverIVA, n_iter=5, directional=3e-3), 2, {}),
+    "OverIVA, blind": (partial(decoders.OverIVA, 2, n_iter=5), 0, {"permutation": False}),
+    "OnlineAuxIVA": (partial(decoders.OnlineAuxIVA, directional=3e-3), 2, {}),
+    "OnlineAuxIVA, as many sources as microphones": (partial(decoders.OnlineAuxIVA, model="laplace", block=7), 3, {}),
+    "OnlineAuxIVA, blind": (partial(decoders.OnlineAuxIVA, 2, update="ip", n_sweeps=2), 0, {"permutation": False}),
+    # The iterations end where nothing changes any more, which is not the same for other starts and precisions.
+    "FastICA": (decoders.FastICA, 2, {"permutation": False, "gradients": False}),
+    "FastICA, one after the other": (
+        partial(decoders.FastICA, 2, algorithm="deflation", contrast="kurtosis", reference=1),
+        0,
+        {"permutation": False, "gradients": False},
+    ),
+    "FrequencyDomainICA": (partial(decoders.FrequencyDomainICA, n_iter=5), 2, {}),
+    "FrequencyDomainICA, by steering": (partial(decoders.FrequencyDomainICA, algorithm="iss", beta=0.5, n_iter=5), 3, {}),
+    "FrequencyDomainICA, fixed points, blind": (
+        partial(decoders.FrequencyDomainICA, 2, algorithm="fastica", n_iter=5),
+        0,
+        {"permutation": False, "gradients": False},
+    ),
+    "ILRMA": (partial(decoders.ILRMA, n_iter=5), 2, {}),
+    "ILRMA, Student's t": (partial(decoders.ILRMA, n_bases=2, student_nu=10.0, n_iter=5, reference=1), 3, {}),
+    "ILRMA, blind": (partial(decoders.ILRMA, 2, n_iter=5), 0, {"permutation": False}),
+    "FastMNMF": (partial(decoders.FastMNMF, n_iter=5), 2, {}),
+    "FastMNMF, model 2": (partial(decoders.FastMNMF, model=2, n_bases=2, n_iter=5, reference=1), 3, {}),
+    # Its start is blind then: the microphones in their order.
+    "FastMNMF, more sources than microphones": (partial(decoders.FastMNMF, n_iter=5), 5, {"permutation": False}),
+    "FastMNMF, blind": (partial(decoders.FastMNMF, 2, n_iter=5), 0, {"permutation": False}),
     # Neither the pilot's sweeps nor the statistics are claimed to be differentiable.
     "MultichannelWiener": (lambda: MultichannelWiener(AuxIVA(n_iter=3), SHORT, LONG), 2, {"gradients": False}),
     "MultichannelWiener, linear pilot": (lambda: MultichannelWiener(PseudoInverse(0.1), SHORT, LONG), 5, {"gradients": False}),
+    "MultichannelWiener, half": (
+        lambda: MultichannelWiener(PseudoInverse(0.1), SHORT, LONG, strength=0.5),
+        2,
+        {"gradients": False},
+    ),
+    "GuidedIVA": (lambda: decoders.GuidedIVA(decoders.SDWMWF(), SHORT, LONG), 2, {"gradients": False}),
     # The rows that AuxIVA adds to its start for idle outputs have no gradient.
     "WarmStart": (lambda: decoders.WarmStart(decoders.SDWMWF(), AuxIVA(n_iter=3)), 2, {"gradients": False}),
+    # The microphones are its sources, so they are permuted too.
+    "WPE": (partial(decoders.WPE, 2, delay=2), 2, {"permutation": False}),
+    "WPE, blind, smoothed, as many taps as there are frames": (partial(decoders.WPE, 30, context=1), 0, {"permutation": False}),
+    "RecursiveWPE": (partial(decoders.RecursiveWPE, 2, delay=2, block=7), 0, {"permutation": False}),
+    "Dereverberated": (lambda: decoders.Dereverberated(AuxIVA(n_iter=3), decoders.WPE(2, delay=2)), 2, {}),
+    "Dereverberated, recursive": (
+        lambda: decoders.Dereverberated(DelayAndSum(), decoders.RecursiveWPE(2, delay=2, block=7)),
+        2,
+        # The loading goes round the microphones in their order.
+        {"permutation": False},
+    ),
+    # So do sweeps over the past.
+    "TISS": (partial(decoders.TISS, n_iter=3), 2, {"permutation": False}),
+    "TISS, banded": (
+        partial(decoders.TISS, taps=1, delay=1, model="banded", n_iter=3, reference=1),
+        3,
+        {"permutation": False},
+    ),
+    "TISS, blind": (partial(decoders.TISS, 2, n_iter=3), 0, {"permutation": False}),
     "Masking": (decoders.Masking, 2, {}),
+    "Masking, clustering": (lambda: decoders.Masking(statistics=decoders.Clustering(decoders.FromDirections(), 2)), 2, {}),
+    "Masking, blind": (lambda: decoders.Masking(statistics=decoders.Clustering(decoders.BlindClustering(4, 3), 2)), 0, {}),
+    "SDWMWF, blind clustering, more sources than microphones": (
+        lambda: decoders.SDWMWF(decoders.Clustering(decoders.BlindClustering(n_iter=3), 2)),
+        4,
+        {},
+    ),
     "Hybrid": (partial(decoders.Hybrid, PseudoInverse(1e-2), 1500.0), 2, {}),
     "AntiAliasing": (partial(decoders.AntiAliasing, PseudoInverse(1e-2), 1500.0), 2, {}),
     "QuietNoiseWiener": (QuietNoiseWiener, 1, {}),

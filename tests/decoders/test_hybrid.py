@@ -4,7 +4,17 @@ import pytest
 import torch
 
 from arrayscene.array import MicrophoneArray
-from arrayscene.decoders import AntiAliasing, DelayAndSum, FromDirections, Hybrid, Masking, PseudoInverse
+from arrayscene.decoders import (
+    GEV,
+    AntiAliasing,
+    Clustering,
+    DelayAndSum,
+    FromDirections,
+    Hybrid,
+    Masking,
+    PseudoInverse,
+    Recursive,
+)
 from arrayscene.errors import ShapeError
 from arrayscene.response import PlaneWave
 from arrayscene.stft import STFT
@@ -47,6 +57,22 @@ def test_masks_separate_sparse_sources_better_than_delay_and_sum() -> None:
     x = sparse_sources()
     plain, masked = DelayAndSum()(recording(x), response()).x, Masking()(recording(x), response()).x
     assert error_db(masked, x, above=True) < error_db(plain, x, above=True) - 3
+
+
+def test_shares_of_the_whole_recording_serve_every_part_of_it() -> None:
+    y = recording(sparse_sources())
+    masking = Masking(DelayAndSum(), Clustering(FromDirections(), 2))
+    whole, state = masking(y, response()).x, masking.init(y, response())
+    parts = []
+    for part in y.split(25, dim=-1):
+        estimate, state = masking.step(part, state)
+        parts.append(estimate.x)
+    torch.testing.assert_close(torch.cat(parts, dim=-1), whole)
+    with pytest.raises(ShapeError, match="frames 60 to 85 came, Clustering saw 60"):
+        masking.step(y[..., :25], state)
+    live = GEV(Recursive(FromDirections()))
+    with pytest.raises(ShapeError, match="GEV works block by block, Clustering on whole recordings"):
+        Masking(live, Clustering(FromDirections()))
 
 
 def test_a_hybrid_is_each_decoder_on_its_own_side() -> None:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from arrayscene.decoders.statistics import Recursive, Statistics
 from arrayscene.errors import ShapeError
-from arrayscene.linalg import weighted_covariance
+from arrayscene.kernels import cacgmm_rounds
 from arrayscene.response import Response
 
 
@@ -25,7 +25,7 @@ class Clustering(Statistics):
         n_iter: rounds.
         loading: diagonal loading of B_k, relative to its mean diagonal.
 
-    Cost: O(n_iter freq frame source mic^2). Differentiable, through all rounds.
+    Cost: O(n_iter freq frame source mic^2), compiled. Differentiable through the torch statement of the rounds.
 
     Raises: ShapeError for recursive statistics or less than one round.
 
@@ -51,23 +51,4 @@ class Clustering(Statistics):
         # Something of everything is noise, also where the start sees none.
         noise = torch.zeros_like(w)
         noise[..., -1, :, :] = 1
-        w = (0.9 * w + 0.1 * noise).expand(*w.shape[:-2], *y.shape[-2:])
-        n_mics = y.shape[-3]
-        tiny = torch.finfo(w.dtype).tiny
-        z = y / y.abs().square().sum(-3, keepdim=True).clamp_min(tiny).sqrt()
-        frames = z.movedim(-3, -2).contiguous()
-        identity = torch.eye(n_mics, dtype=torch.complex128, device=y.device)
-        form = torch.ones_like(w)
-        for _ in range(self.n_iter):
-            # The scale of B_k cancels between its determinant and the form.
-            B = weighted_covariance(z, w / form).to(torch.complex128)
-            B = B / B.diagonal(dim1=-2, dim2=-1).real.mean(-1).clamp_min(tiny)[..., None, None] + self.loading * identity
-            L = torch.linalg.cholesky(B)
-            inverse = torch.linalg.solve_triangular(L, identity, upper=False)
-            whitened = (inverse.to(y.dtype).flatten(-3, -2) @ frames).reshape(*inverse.shape[:-1], -1)
-            # No form of a bin that sounds is below 1 / M (1 + loading).
-            form = whitened.abs().square().sum(-2).clamp_min(0.1 / n_mics).movedim(-3, -2)
-            log_det = 2 * L.diagonal(dim1=-2, dim2=-1).real.log().sum(-1).to(w.dtype).mT[..., None]
-            prior = w.mean(-2, keepdim=True).clamp_min(tiny).log()
-            w = (prior - log_det - n_mics * form.log()).softmax(-3)
-        return w
+        return cacgmm_rounds(y, 0.9 * w + 0.1 * noise, self.n_iter, loading=self.loading, tied=True)

@@ -12,7 +12,8 @@ from arrayscene.decoders.linear import relative_to
 from arrayscene.decoders.quality import condition, noise_gain
 from arrayscene.decoders.reliability import reliability
 from arrayscene.errors import ShapeError
-from arrayscene.linalg import apply, fit_response, load_diagonal
+from arrayscene.kernels import exact_covariance
+from arrayscene.linalg import apply, fit_linear, load_diagonal
 from arrayscene.response import MatrixResponse, Response
 
 DEFAULT_TOP_HZ = 8000.0
@@ -55,49 +56,80 @@ class Demixing(Decoder):
         """D (..., freq, output, mic), at any scale.
 
         Args:
-            mixture: (..., freq, mic, frame) complex, contiguous, the loudest value of each recording 1; zeros where it is silent.
+            mixture: (..., freq, mic, frame) complex, contiguous, the largest real or imaginary part of each recording 1; zeros
+                where it is silent.
             start: (..., freq, mic, mic) demixing to start from; outputs that are asked for come first.
             top: hertz of the highest frequency.
         """
         raise NotImplementedError
 
+    def learn_with_response(self, mixture: Tensor, start: Tensor, top: float, A: Tensor) -> Tensor:
+        """The same where A (..., freq, mic, source) is known; for those to whom it is of use beyond the start."""
+        return self.learn(mixture, start, top)
+
     def init(self, y: Tensor, response: Response | None = None, *, generator: torch.Generator | None = None) -> DemixingState:
         """Learn the demixing matrix from the whole recording."""
-        n_mics = y.shape[-3]
         A = None if response is None else response.matrix()
         known = 0 if A is None else A.shape[-1]
-        n_sources = self.n_sources or known or n_mics
-        if max(n_sources, known) > n_mics:
-            raise ShapeError(
-                f"{type(self).__name__}: {max(n_sources, known)} sources came for {n_mics} microphones; at most as many sources"
-                " as microphones can be separated linearly without directions (MVDR and PseudoInverse take more)"
-            )
-        mixture = y.movedim(-3, -2).contiguous()
-        peak = mixture.abs().amax(dim=(-3, -2, -1), keepdim=True)
-        mixture = mixture / torch.where(peak > 0, peak, 1)
+        n_sources = self.n_sources or known or y.shape[-3]
+        check_count(type(self).__name__, max(n_sources, known), y.shape[-3])
+        mixture = normalised(y)
         start = identity(mixture) if A is None else starting_matrix(A, self.loading).to(y.dtype).expand(*y.shape[:-3], -1, -1, -1)
         top = DEFAULT_TOP_HZ if response is None else float(response.frequencies[-1])
-        D = self.learn(mixture, start, top)
-        x = apply(D, y)
-        mixing = fit_response(y, x).to(y.dtype)
-        scale = mixing[..., self.reference, :]
-        if A is None and n_sources < D.shape[-2]:
-            level = (x.movedim(-3, -2) * scale[..., None]).abs().square().sum(dim=(-3, -1))
-            order = level.argsort(dim=-1, descending=True)[..., None, :n_sources]
-        else:
-            order = torch.arange(n_sources, device=y.device).expand(*y.shape[:-3], 1, n_sources)
-        order = order.expand(*scale.shape[:-1], n_sources)
-        scale = scale.gather(-1, order)
-        D = D.gather(-2, order[..., None].expand(*order.shape, n_mics)) * scale[..., None]
-        mixing = relative_to(mixing.gather(-1, order[..., None, :].expand(*order.shape[:-1], n_mics, n_sources)), self.reference)
-        frequencies = torch.arange(y.shape[-2], dtype=torch.float64) if response is None else response.frequencies
-        return DemixingState(D, MatrixResponse(mixing, frequencies))
+        D = self.learn(mixture, start, top) if A is None else self.learn_with_response(mixture, start, top, A)
+        return scaled(D, y, n_sources, self.reference, None if response is None else response.frequencies)
 
     def step(self, y: Tensor, state: DemixingState) -> tuple[Estimate, DemixingState]:
         """X = D y with the D that was learnt."""
         D, A = state.D.detach(), state.response.values.detach()
         stats = {"noise_gain": noise_gain(D), "condition": condition(A), "reliability": reliability(D, A)}
         return Estimate(apply(state.D, y), state.response, stats), state
+
+
+def check_count(who: str, n_sources: int, n_mics: int) -> None:
+    """Refuse more sources than a linear separation can part."""
+    if n_sources > n_mics:
+        raise ShapeError(
+            f"{who}: {n_sources} sources came for {n_mics} microphones; at most as many sources as microphones can be separated"
+            " linearly without directions (MVDR and PseudoInverse take more)"
+        )
+
+
+def normalised(y: Tensor) -> Tensor:
+    """Frames (..., mic, freq, frame) as (..., freq, mic, frame), contiguous, the largest real or imaginary part 1."""
+    parts = torch.view_as_real(y.movedim(-3, -2).resolve_conj().contiguous())
+    peak = parts.detach().abs().amax(dim=(-4, -3, -2, -1), keepdim=True)
+    return torch.view_as_complex(parts / torch.where(peak > 0, peak, 1))
+
+
+def scaled(D: Tensor, y: Tensor, n_sources: int, reference: int, frequencies: Tensor | None) -> DemixingState:
+    """Outputs as heard at the reference microphone, and the A that they fit.
+
+    Args:
+        D: (..., freq, output, mic) at any scale.
+        y: (..., mic, freq, frame) the recording.
+        n_sources: outputs to keep: the first, or without frequencies the loudest.
+        reference: microphone, from 0.
+        frequencies: (freq,) hertz, where the first outputs belong to known sources.
+    """
+    n_mics = y.shape[-3]
+    D = D.to(torch.complex128)
+    # An output that holds nothing but the rounding of its microphones must not be made as loud as a source.
+    R_yy = load_diagonal(exact_covariance(y.movedim(-3, -2)), 4 * torch.finfo(y.dtype).eps ** 2)
+    mixing = fit_linear(R_yy, D)
+    scale = mixing[..., reference, :]
+    if frequencies is None and n_sources < D.shape[-2]:
+        power = (D @ R_yy * D.conj()).sum(-1).real
+        level = (power * scale.abs().square()).sum(-2)
+        order = level.argsort(dim=-1, descending=True)[..., None, :n_sources]
+    else:
+        order = torch.arange(n_sources, device=y.device).expand(*y.shape[:-3], 1, n_sources)
+    order = order.expand(*scale.shape[:-1], n_sources)
+    scale = scale.gather(-1, order)
+    D = D.gather(-2, order[..., None].expand(*order.shape, n_mics)) * scale[..., None]
+    mixing = relative_to(mixing.gather(-1, order[..., None, :].expand(*order.shape[:-1], n_mics, n_sources)), reference)
+    frequencies = torch.arange(y.shape[-2], dtype=torch.float64) if frequencies is None else frequencies
+    return DemixingState(D.to(y.dtype), MatrixResponse(mixing.to(y.dtype), frequencies))
 
 
 def identity(mixture: Tensor) -> Tensor:
@@ -108,11 +140,14 @@ def identity(mixture: Tensor) -> Tensor:
 
 def starting_matrix(A: Tensor, loading: float) -> Tensor:
     """(..., freq, mic, mic): the loaded pseudo-inverse of A for its sources, and rows orthogonal to it for the idle outputs."""
-    n_mics, n_sources = A.shape[-2:]
     inverse: Tensor = torch.linalg.solve(load_diagonal(A.mH @ A, loading), A.mH)
     # Where sources look alike to the array, as all do at 0 Hz, its rows would be alike too, and the sweeps could never part them.
-    inverse = inverse + PARTING * A.mean(-3, keepdim=True).mH
+    return completed(inverse + PARTING * A.mean(-3, keepdim=True).mH)
+
+
+def completed(D: Tensor) -> Tensor:
+    """D (..., freq, source, mic) with rows orthogonal to it for the idle outputs, (..., freq, mic, mic)."""
+    n_sources, n_mics = D.shape[-2:]
     if n_sources == n_mics:
-        return inverse
-    complement = torch.linalg.svd(inverse, full_matrices=True)[2][..., n_sources:, :]
-    return torch.cat([inverse, complement], dim=-2)
+        return D
+    return torch.cat([D, torch.linalg.svd(D, full_matrices=True)[2][..., n_sources:, :]], dim=-2)

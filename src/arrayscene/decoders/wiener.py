@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from arrayscene.decoders.base import Decoder, Estimate
 from arrayscene.decoders.quality import condition
+from arrayscene.decoders.transforms import at_frequencies_of, frequencies_of, resynthesised
 from arrayscene.errors import ShapeError
 from arrayscene.kernels import multichannel_wiener
 from arrayscene.linalg import fit_response
@@ -23,6 +24,7 @@ class WienerState(NamedTuple):
         variances: (..., freq, frame, source), the last source being the rest of the recording.
         covariances: (..., freq, source, mic, mic).
         noise: (..., freq) power of the sensor noise.
+        linear: (..., source, freq, frame) the pilot's own sources.
         response: the A that was found.
         position: frames already decoded.
     """
@@ -30,6 +32,7 @@ class WienerState(NamedTuple):
     variances: Tensor
     covariances: Tensor
     noise: Tensor
+    linear: Tensor
     response: Response
     position: int
 
@@ -47,6 +50,8 @@ class MultichannelWiener(Decoder):
         pilot_stft: transform that the pilot works in, usually four times as long.
         floor: least variance of a source, relative to its mean at that frequency.
         noise: sensor noise, relative to the mean power at each frequency.
+        strength: 1 filters; less adds the share that is missing of the pilot's own sources. Where the filter takes too much the
+            pilot leaves too much, so that their mean is nearer to the truth than either.
         reference: microphone, from 0, at which the sources are heard.
 
     Cost: the pilot's, plus O(freq frame (mic^3 + source mic^2)). Not differentiable through the pilot's compiled sweeps.
@@ -60,19 +65,23 @@ class MultichannelWiener(Decoder):
     reference: int
 
     def __init__(
-        self, pilot: Decoder, stft: STFT, pilot_stft: STFT, *, floor: float = 1e-3, noise: float = 1e-3, reference: int = 0
+        self,
+        pilot: Decoder,
+        stft: STFT,
+        pilot_stft: STFT,
+        *,
+        floor: float = 1e-3,
+        noise: float = 1e-3,
+        strength: float = 1.0,
+        reference: int = 0,
     ) -> None:
         super().__init__()
         self.pilot, self.stft, self.pilot_stft = pilot, stft, pilot_stft
-        self.floor, self.noise, self.reference = floor, noise, reference
+        self.floor, self.noise, self.strength, self.reference = floor, noise, strength, reference
 
     def init(self, y: Tensor, response: Response | None = None, *, generator: torch.Generator | None = None) -> WienerState:
         """Run the pilot and take its statistics."""
-        if y.shape[-2] != self.stft.n_freqs:
-            raise ShapeError(f"MultichannelWiener: frames of {y.shape[-2]} frequencies came; its STFT makes {self.stft.n_freqs}")
-        n_samples = max(y.shape[-1] * self.stft.hop - self.stft.latency, self.stft.hop)
-        missing = self.stft.n_frames(n_samples) - y.shape[-1]
-        samples = self.stft.inverse(nn.functional.pad(y, (0, missing)), n_samples)
+        samples = resynthesised(y, self.stft, "MultichannelWiener")
         images = self._pilot_images(samples, response, generator)
         rest = samples[..., None, :, :] - images.sum(-3, keepdim=True)
         frames = self.stft(torch.cat([images, rest], dim=-3))[..., : y.shape[-1]]
@@ -88,8 +97,9 @@ class MultichannelWiener(Decoder):
         covariances = whitened.mT @ whitened.conj()
         trace = covariances.diagonal(dim1=-2, dim2=-1).real.mean(-1)
         covariances = covariances / trace.clamp_min(tiny)[..., None, None]
-        found = MatrixResponse(fit_response(y, self._reference_frames(frames)), self._frequencies(response, self.stft.n_freqs))
-        return WienerState(variances.mT, covariances, self.noise * power + tiny, found, 0)
+        linear = frames[..., :-1, :, self.reference].movedim(-3, -2)
+        found = MatrixResponse(fit_response(y, linear), frequencies_of(self.stft, response))
+        return WienerState(variances.mT, covariances, self.noise * power + tiny, linear, found, 0)
 
     def step(self, y: Tensor, state: WienerState) -> tuple[Estimate, WienerState]:
         """Filter the next frames."""
@@ -101,26 +111,16 @@ class MultichannelWiener(Decoder):
             )
         variances = state.variances[..., state.position : end, :]
         x = multichannel_wiener(y.movedim(-3, -1), variances, state.covariances, state.noise, self.reference)
-        x = x.movedim(-1, -3)[..., :-1, :, :]
+        x = torch.lerp(state.linear[..., state.position : end], x.movedim(-1, -3)[..., :-1, :, :], self.strength)
         stats = {"condition": condition(state.response.matrix())}
         return Estimate(x, state.response, stats), state._replace(position=end)
 
     def _pilot_images(self, samples: Tensor, response: Response | None, generator: torch.Generator | None) -> Tensor:
         """(..., source, mic, sample): the pilot's sources as heard at every microphone."""
-        if response is not None:
-            frequencies = self._frequencies(response, self.pilot_stft.n_freqs)
-            response = MatrixResponse(response.matrix(frequencies), frequencies, response.diffuse(frequencies))
-        x, found, _ = self.pilot(self.pilot_stft(samples), response, generator=generator)
+        known = at_frequencies_of(self.pilot_stft, response)
+        x, found, _ = self.pilot(self.pilot_stft(samples), known, generator=generator)
         if found is None:
             raise ShapeError(f"MultichannelWiener: the pilot {type(self.pilot).__name__} returns no response; take one that does")
         A = found.matrix().to(x.dtype)
         images = torch.einsum("...fms,...sft->...smft", A, x)
         return self.pilot_stft.inverse(images, samples.shape[-1])
-
-    def _reference_frames(self, frames: Tensor) -> Tensor:
-        return frames[..., :-1, :, self.reference].movedim(-3, -2)
-
-    @staticmethod
-    def _frequencies(response: Response | None, n_freqs: int) -> Tensor:
-        top = float(n_freqs - 1) if response is None else float(response.frequencies[-1])
-        return torch.linspace(0.0, top, n_freqs, dtype=torch.float64)

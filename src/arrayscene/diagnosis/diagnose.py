@@ -31,7 +31,7 @@ from arrayscene.diagnosis.sizing import Size, find_size
 from arrayscene.diagnosis.symmetry import Order, isometries
 from arrayscene.diagnosis.tiles import tiles_of
 from arrayscene.diagnosis.usable import unclear, usable
-from arrayscene.diagnosis.words import hint_sentence, others_sentence, symmetry_sentence
+from arrayscene.diagnosis.words import ONE_SIDED_SENTENCE, hint_sentence, others_sentence, symmetry_sentence, unheard_sentence
 from arrayscene.recording import Recording
 
 Progress = Callable[[str, float], None]
@@ -48,7 +48,7 @@ LEAST_SURENESS = 2.0
 HINT = 0.002
 """Gain from which on a correction that is not believed is mentioned."""
 
-QUICK_ELEMENTS, QUICK_MICS = 1_500_000, 16
+QUICK_ELEMENTS, QUICK_MICS, QUICK_SECONDS = 1_500_000, 16, 20.0
 """Bounds of `suspicion`."""
 
 
@@ -81,21 +81,22 @@ def diagnose(recording: Recording, *, azimuths: Sequence[float] | None = None, p
         evidence = Evidence(FieldModel(array, tiles.frequencies), tiles)
         symmetries = isometries(array)
         nothing = Hypothesis.nothing(array.n_mics)
-        found = explanation(evidence, symmetries, report)
-        least = _least(evidence, found)
+        likeliest, one_sided = explanation(evidence, symmetries, report), evidence.one_sided()
+        if one_sided:
+            likeliest = replace(likeliest, delays=nothing.delays)
+        least = _least(evidence, likeliest)
+        found = _believed(evidence, likeliest, least)
         hint: tuple[str, ...] = ()
-        if not _believed(evidence, found, least):
-            if found.moved and evidence.score(found) > evidence.score(nothing) + HINT:
-                hint = (hint_sentence(found, good.channels),)
-            found = nothing
+        if found == nothing and likeliest.moved and evidence.score(likeliest) > evidence.score(nothing) + HINT:
+            hint = (hint_sentence(likeliest, good.channels),)
         report("size", 0.0)
         found, size = _sized(evidence, found)
         report("size", 1.0)
         shortfall = evidence.shortfall(found) - size.gain
         misfit = is_misfit(evidence, found, shortfall)
         if misfit:
-            # Delays that leave so much unexplained only make up for something else.
-            found = replace(found, delays=nothing.delays)
+            # Delays and sizes that leave so much unexplained only make up for something else.
+            found, size, shortfall = replace(found, delays=nothing.delays), Size(1.0, 0.0), shortfall + size.gain
         levels = relative_levels_db(tiles).numpy()
         orientation = None
         if azimuths:
@@ -105,6 +106,7 @@ def diagnose(recording: Recording, *, azimuths: Sequence[float] | None = None, p
     undecided = symmetries if orientation is None or orientation.others else ()
     gains_db = uneven_gains(array, levels)
     belief = confidence(misfit_bound(array.n_mics), shortfall) if misfit else 1.0
+    belief = min(belief, 0.5) if one_sided else belief
     findings = [
         *channel_findings(evidence, found, whole, least, good, undecided, belief=belief),
         *gain_findings(gains_db, good.channels),
@@ -129,7 +131,7 @@ def diagnose(recording: Recording, *, azimuths: Sequence[float] | None = None, p
         corrected,
         max((finding.confidence for finding in findings), default=confidence(margin, LEAST_MARGIN)),
         {name: score for name, score in scores.items() if math.isfinite(score)},
-        (*hint, *_ambiguities(array, symmetries, orientation, len(azimuths or ()))),
+        (*hint, *([ONE_SIDED_SENTENCE] if one_sided else []), *_ambiguities(array, symmetries, orientation, azimuths or ())),
         notes,
     )
 
@@ -137,8 +139,8 @@ def diagnose(recording: Recording, *, azimuths: Sequence[float] | None = None, p
 def suspicion(recording: Recording) -> list[str]:
     """Sentences on channels that seem to be in another order, inverted or late; none where nothing seems wrong.
 
-    A cheap look at every recording, at no more than `QUICK_MICS` of its microphones: where the best of few orders is better than
-    the array's own, or nothing fits, the whole search follows.
+    A cheap look at every recording, at no more than `QUICK_MICS` of its microphones and `QUICK_SECONDS` of its duration: where
+    the best of few orders is better than the array's own, or nothing fits, the whole search follows.
 
     Args:
         recording: working channels with their array.
@@ -153,17 +155,19 @@ def suspicion(recording: Recording) -> list[str]:
         array = recording.array
         assert array is not None
     with torch.inference_mode():
-        tiles = tiles_of(recording.equalized(), QUICK_ELEMENTS)
+        tiles = tiles_of(recording.equalized(), QUICK_ELEMENTS, QUICK_SECONDS)
         if unclear(tiles) is not None:
             return []
         evidence = Evidence(FieldModel(array, tiles.frequencies), tiles)
         nothing, symmetries = Hypothesis.nothing(array.n_mics), isometries(array)
-        found = quick_explanation(evidence, symmetries)
-        if not _believed(evidence, found, LEAST_GAIN) and evidence.shortfall(nothing) < misfit_bound(array.n_mics):
+        found = _believed(evidence, quick_explanation(evidence, symmetries), LEAST_GAIN)
+        if found == nothing and evidence.shortfall(nothing) < misfit_bound(array.n_mics):
             return []
         found = explanation(evidence, symmetries, lambda step, fraction: None)
         least = _least(evidence, found)
-        if not _believed(evidence, found, least):
+        found = _believed(evidence, found, least)
+        if evidence.one_sided() or is_misfit(evidence, found, evidence.shortfall(found)):
+            # What leaves so much unexplained only makes up for something else.
             return []
         return [finding.message for finding in channel_findings(evidence, found, found, least, recording, symmetries)]
 
@@ -172,10 +176,21 @@ def _least(evidence: Evidence, found: Hypothesis) -> float:
     return LEAST_GAIN + MISFIT_SHARE * max(evidence.shortfall(found), 0.0)
 
 
-def _believed(evidence: Evidence, found: Hypothesis, least: float) -> bool:
+def _believed(evidence: Evidence, found: Hypothesis, least: float) -> Hypothesis:
+    """What of a hypothesis pays: nothing, or without the delays, the polarities or the order that do not."""
     nothing = Hypothesis.nothing(len(found.order))
-    gain = evidence.score(found) - evidence.score(nothing)
-    return gain >= least and evidence.sureness(found, nothing) >= LEAST_SURENESS
+
+    def pays(hypothesis: Hypothesis, without: Hypothesis, faults: int = 1) -> bool:
+        gain = evidence.score(hypothesis) - evidence.score(without)
+        return gain >= faults * least and evidence.sureness(hypothesis, without) >= LEAST_SURENESS
+
+    if not pays(found, nothing, bool(found.moved) + len(found.inverted) + len(found.late)):
+        return nothing
+    for without in ({"delays": nothing.delays}, {"signs": nothing.signs}, {"order": nothing.order}):
+        simpler = replace(found, **without)
+        if simpler != found and not pays(found, simpler):
+            found = simpler
+    return found
 
 
 def _sized(evidence: Evidence, found: Hypothesis) -> tuple[Hypothesis, Size]:
@@ -187,10 +202,15 @@ def _sized(evidence: Evidence, found: Hypothesis) -> tuple[Hypothesis, Size]:
 
 
 def _ambiguities(
-    array: MicrophoneArray, symmetries: Sequence[Order], orientation: Orientation | None, n_azimuths: int
+    array: MicrophoneArray, symmetries: Sequence[Order], orientation: Orientation | None, azimuths: Sequence[float]
 ) -> tuple[str, ...]:
-    if n_azimuths and orientation is None:
+    if azimuths and orientation is None:
         return ("This array cannot tell azimuths, so known ones do not help.",)
     if orientation is None:
         return (symmetry_sentence(array, len(symmetries)),)
-    return (others_sentence(orientation.others),) if orientation.agrees and orientation.others else ()
+    if not orientation.explained:
+        return ()
+    found = [unheard_sentence([azimuths[n] for n in orientation.unheard])] if orientation.unheard else []
+    if orientation.agrees and orientation.others:
+        found.append(others_sentence(orientation.others, is_line=orientation.is_line))
+    return tuple(found)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from statistics import median
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,6 +16,12 @@ from arrayscene.diagnosis.tiles import Tiles
 
 POOR = 0.03
 """Shortfall above which something must still be wrong."""
+
+RANDOM_ORDERS = 9
+
+ISOTROPIC, ONE_SIDED = 0.7, 0.8
+"""Share of an isotropic field's leading eigenvalue below which frequencies tell one wavefront from it; and of the rest, the share
+that one wavefront must have for the others to tell nothing."""
 
 PARTS = 8
 """Stretches of a recording that must agree."""
@@ -56,6 +65,23 @@ class Evidence:
             trace = torch.einsum("fij,tfji->tf", torch.linalg.inv(field), C).real
             best = torch.maximum(best, -torch.linalg.slogdet(field).logabsdet / n_mics - (trace / n_mics).log())
         return float((best * self.tiles.audible).sum()) / max(self.tiles.n_audible, 1) - self.score(hypothesis)
+
+    def order_gain(self, hypothesis: Hypothesis) -> float:
+        """By how much it is better than orders at random, with the same polarities and delays: their median."""
+        generator, n_mics = np.random.default_rng(0), len(hypothesis.order)
+        orders = [tuple(generator.permutation(n_mics).tolist()) for _ in range(RANDOM_ORDERS)]
+        return self.score(hypothesis) - median(self.score(replace(hypothesis, order=order)) for order in orders)
+
+    def one_sided(self) -> bool:
+        """Whether nearly all sound comes as one wavefront: from one place, with hardly any reverberation.
+
+        By the share of the leading eigenvalue of the mean coherence where an isotropic field would have less.
+        """
+        leading = [torch.linalg.eigvalsh(C)[:, -1].double() for C in (self.tiles.mean_coherence(), self.model.diffuse)]
+        heard, diffuse = (values / self.tiles.coherence.shape[-1] for values in leading)
+        apart = diffuse < ISOTROPIC
+        excess = (heard - diffuse)[apart] / (1 - diffuse[apart])
+        return len(excess) > 0 and float(excess.max()) > ONE_SIDED
 
     def _likelihood(self, hypothesis: Hypothesis) -> Tensor:
         if hypothesis not in self._known:

@@ -15,7 +15,7 @@ from arrayscene.diagnosis.timing import LEAST_DELAY, fit_all_delays, fit_few_del
 N_ORDERS = 4
 """Best orders of each search that the likelihood judges."""
 
-PRICE = 0.008
+PRICE = 0.02
 """Nats a microphone and snapshot by which every late or inverted channel must better the likelihood."""
 
 NEIGHBOURS = 8

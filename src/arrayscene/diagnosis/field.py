@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,7 +15,7 @@ from arrayscene.localize import Grid, direction_grid
 from arrayscene.localize.grid import to_vectors
 from arrayscene.response import SphericalWave, far_field
 
-SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9)
+SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.97)
 """Direct sound's shares of the power that are tried; the rest stays room for reflections and slightly wrong positions."""
 
 SENSOR_NOISE = (0.02, 0.3)
@@ -29,8 +30,11 @@ WIDE = 0.25
 NEAR_DIRECTIONS = 400
 """About so many directions are tried again from each nearer distance."""
 
-NEAREST, LEAST_SAGITTA = 0.4, 0.004
-"""Metres: the nearest talker tried, and the least depth of a wavefront's curve across the array that is."""
+NEAREST, NEAREST_APERTURES = 0.25, 0.35
+"""The nearest talkers tried: metres, and apertures of the array."""
+
+CURVE_STEP, MOST_CURVES = 0.02, 16
+"""Metres between the depths, across the array, of the wavefronts tried: a third of the shortest wave; and most of them."""
 
 
 class FieldModel:
@@ -124,9 +128,10 @@ class FieldModel:
         positions = torch.tensor(self.array.positions - self.array.positions.mean(axis=0))
         chosen = torch.arange(0, len(self.grid.azimuth), max(len(self.grid.azimuth) // NEAR_DIRECTIONS, 1))
         toward = torch.from_numpy(to_vectors(self.grid.azimuth, self.grid.elevation))[chosen]
-        found, distance = [], max(NEAREST, 0.6 * aperture)
-        while aperture**2 / (8 * distance) > LEAST_SAGITTA:
-            wave = SphericalWave(positions, distance * toward, frequencies=frequencies, speed_of_sound=speed_of_sound)
-            found.append(wave.matrix())
-            distance *= 2
-        return found, [chosen] * len(found)
+        # A wavefront from a distance r is curved by s across the array where r = (aperture^2 / 4 - s^2) / (2 s).
+        nearest, half = max(NEAREST, NEAREST_APERTURES * aperture), aperture / 2
+        deepest = math.hypot(nearest, half) - nearest
+        depths = np.linspace(deepest, 0, min(math.ceil(deepest / CURVE_STEP), MOST_CURVES), endpoint=False)
+        places = [(half**2 - depth**2) / (2 * depth) * toward for depth in depths]
+        waves = [SphericalWave(positions, place, frequencies=frequencies, speed_of_sound=speed_of_sound) for place in places]
+        return [wave.matrix() for wave in waves], [chosen] * len(waves)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,7 +12,7 @@ from arrayscene.array import MicrophoneArray
 from arrayscene.diagnosis.evidence import Evidence, confidence
 from arrayscene.diagnosis.explanation import PRICE
 from arrayscene.diagnosis.hypothesis import Hypothesis
-from arrayscene.diagnosis.orientation import ALIKE, SUPPORTED, Orientation, Turn
+from arrayscene.diagnosis.orientation import CLEAR, Orientation, Turn
 from arrayscene.diagnosis.result import Finding, Kind
 from arrayscene.diagnosis.sizing import Size
 from arrayscene.diagnosis.symmetry import Order
@@ -42,6 +41,10 @@ MISFIT, MISFIT_PER_MIC = 0.1, 0.006
 """Shortfall of the likelihood from which on nothing explains the recording; it grows with what many microphones can tell."""
 
 
+ORDER_SHARE = 0.87
+"""Where orders at random cost less than this share of what is unexplained, nothing explains the recording."""
+
+
 def misfit_bound(n_mics: int) -> float:
     """Shortfall of the likelihood from which on nothing may explain the recording."""
     return MISFIT + MISFIT_PER_MIC * n_mics
@@ -50,27 +53,31 @@ def misfit_bound(n_mics: int) -> float:
 def is_misfit(evidence: Evidence, found: Hypothesis, shortfall: float) -> bool:
     """Whether nothing explains the recording.
 
-    Where the layout is right, another order costs more than is unexplained, even if several steady noises at the same time, which
-    the model does not know, leave much unexplained.
+    Where the layout is right, orders at random cost more than is unexplained, even if steady sounds, whose mean coherence holds
+    every reflection, or several at the same time, which the model does not know, leave much unexplained.
     """
+    if shortfall <= misfit_bound(len(found.order)):
+        return False
     on_time = replace(found, delays=(0.0,) * len(found.order))
-    return shortfall > misfit_bound(len(found.order)) and evidence.margin(on_time) < shortfall
+    return evidence.order_gain(on_time) < ORDER_SHARE * shortfall
 
 
 def oriented(
     found: Hypothesis, orientation: Orientation | None, azimuths: Sequence[float], channels: Sequence[int]
 ) -> tuple[Hypothesis, Turn | None, list[Finding]]:
     """The hypothesis with the renumbering that known azimuths ask for, or else the turn that they ask for; and the finding."""
-    if orientation is None or orientation.agrees:
+    if orientation is None:
         return found, None, []
     if not orientation.explained:
-        sure = confidence(-orientation.best.score, -math.log(SUPPORTED))
+        sure = len(orientation.unheard) / len(azimuths)
         return found, None, [Finding("azimuths", azimuths_sentence(azimuths), sure)]
+    if orientation.agrees:
+        return found, None, []
     best = orientation.best
     # Each turn that explains the azimuths alike takes its share of the belief.
-    sure = confidence(best.score - orientation.as_is.score, ALIKE) / (1 + len(orientation.others))
+    sure = confidence(best.score - orientation.as_is.score, CLEAR) / (1 + len(orientation.others))
     kind: Kind = "mirror" if best.mirrored else "rotation"
-    message = turn_sentence(best, orientation.others)
+    message = turn_sentence(best, orientation.others, is_line=orientation.is_line)
     if best.order is None:
         return found, best, [Finding(kind, message, sure)]
     whole = replace(found, order=tuple(best.order[mic] for mic in found.order))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayscene.array import MicrophoneArray
+from arrayscene.diagnosis.bearings import Bearings
 from arrayscene.diagnosis.field import FieldModel
 from arrayscene.diagnosis.symmetry import Order
 from arrayscene.diagnosis.tiles import Tiles
@@ -17,24 +18,23 @@ from arrayscene.localize.grid import to_vectors
 
 Array = NDArray[np.floating[Any]]
 
-KERNEL = math.radians(7.0)
-"""How far the directions of one talker's tiles scatter."""
-
-SUPPORTED = 0.25
-"""Share of the highest peak that the tiles must show in a known direction."""
-
-MISSING = 0.03
-"""What a known direction counts at least: one talker of several may hardly have spoken."""
-
 CLOSE = math.radians(10.0)
 """Smallest turn that is called one; known azimuths are not more exact."""
 
-ALIKE = 0.35
-"""Difference in mean log votes below which two turns explain the known azimuths alike."""
+STEP = 4
+"""Degrees between turns that are tried, before the best are looked at more closely."""
 
+CLEAR = 0.12
+"""Nats a vote by which a turn must explain the known azimuths better than the array as it stands."""
 
-COMPLEXITY_PRICE = 0.1
-"""Mean log votes by which each complication must explain the known azimuths better."""
+ALIKE = 0.06
+"""Difference below which two turns explain them alike."""
+
+COMPLEXITY_PRICE = 0.03
+"""Nats a vote by which each complication must explain them better."""
+
+LEAST_SHARE = 0.02
+"""Share of the votes below which nothing is heard from a known azimuth."""
 
 
 class Turn(NamedTuple):
@@ -43,13 +43,15 @@ class Turn(NamedTuple):
     Attributes:
         angle: radians counter-clockwise.
         mirrored: y -> -y before the turn.
-        score: mean log share of the highest peak in the known directions; 0 is perfect.
+        score: how well the known azimuths explain the votes, nats a vote.
+        shares: of the votes, one for each known azimuth.
         order: the renumbering of the microphones that does the same, if there is one.
     """
 
     angle: float
     mirrored: bool
     score: float = 0.0
+    shares: tuple[float, ...] = ()
     order: Order | None = None
 
     @property
@@ -61,37 +63,36 @@ class Turn(NamedTuple):
 
     @property
     def complexity(self) -> int:
-        """How much must have gone wrong: a mirror, a turn, and not even a renumbering that does it."""
-        return int(self.mirrored) + int(abs(self.angle) >= CLOSE) + int(self.order is None)
-
-    @property
-    def is_none(self) -> bool:
-        """Whether it leaves the array as it is, within what known azimuths can tell."""
-        return not self.mirrored and abs(self.angle) < CLOSE
+        """How much must have gone wrong: a mirror, a turn, and one by any angle is less to be expected than a renumbering."""
+        return int(self.mirrored) + int(abs(self.angle) >= CLOSE) + int(self.angle != 0 and self.order is None)
 
 
 class Orientation(NamedTuple):
     """What known azimuths say.
 
     Attributes:
-        as_is: how well the array as it stands explains them.
-        best: the simplest turn that explains them about as well as any.
+        agrees: whether the array as it stands explains them about as well as any turn.
+        as_is: how well it does, small turns allowed.
+        best: the array as it stands if that agrees, else the simplest turn that explains them about as well as any.
         others: turns that explain them as well, though not as simple.
+        is_line: whether the array is one: all that can be told of it is which end is which.
     """
 
+    agrees: bool
     as_is: Turn
     best: Turn
     others: tuple[Turn, ...]
+    is_line: bool
 
     @property
-    def agrees(self) -> bool:
-        """Whether the array as it stands explains them."""
-        return self.as_is.score >= math.log(SUPPORTED)
+    def unheard(self) -> tuple[int, ...]:
+        """Numbers, from 0, of the known azimuths from which nothing is heard even so."""
+        return tuple(n for n, share in enumerate(self.best.shares) if share < LEAST_SHARE)
 
     @property
     def explained(self) -> bool:
-        """Whether any turn does."""
-        return self.best.score >= math.log(SUPPORTED)
+        """Whether sound is heard from most of the known azimuths."""
+        return 2 * len(self.unheard) < len(self.best.shares)
 
 
 def find_orientation(
@@ -99,8 +100,9 @@ def find_orientation(
 ) -> Orientation | None:
     """Compare the directions of the tiles with known azimuths; None where the array cannot tell azimuths at all.
 
-    S(turn) = (1 / K) sum_k log(V(u_k turned back) / max V), V the tiles' votes smoothed over directions as the array sees them.
-    Of turns that are alike, none at all comes first, then simple ones: a mirror or a turn alone, and what a renumbering does.
+    Every turn is judged by how well talkers at the azimuths turned back explain the directions of the tiles, see `Bearings`. The
+    array as it stands is believed unless another turn is clearly better; then simple ones come first: a mirror alone, and what a
+    renumbering does.
 
     Args:
         model: of the array, its order and delays already right.
@@ -108,37 +110,45 @@ def find_orientation(
         azimuths: (K,) radians of talkers; there may be others.
         symmetries: of the array.
 
-    Cost: one scan, O(turns K direction).
+    Cost: one scan, some hundred fits of 1 ms.
     """
     array = model.array
     if not model.grid.azimuth_known or array.ambiguity == "all":
         return None
-    where, power = model.seek(tiles)
-    n = len(model.grid.azimuth)
-    weight = power.clamp_min(0).double().square() * tiles.audible.double().mean(1)
-    votes = np.bincount(model.direction[where].numpy(), weights=weight.numpy(), minlength=n).astype(np.float64)
-    seen = _Seen(model, votes)
+    bearings = Bearings(model, tiles)
     vectors = to_vectors(np.asarray(azimuths, dtype=float), np.zeros(len(azimuths)))
 
     def judged(turn: Turn) -> Turn:
-        return turn._replace(score=seen.support(vectors @ turn.matrix))
+        score, shares = bearings.fit(vectors @ turn.matrix)
+        return turn._replace(score=score, shares=tuple(shares.tolist()))
 
-    as_is = judged(Turn(0.0, False))
-    if array.ambiguity == "cone":
+    def around(turn: Turn, reach: int, step: int) -> Turn:
+        near = [turn._replace(angle=turn.angle + math.radians(a)) for a in range(-reach, reach + 1, step) if a]
+        return max([turn, *map(judged, near)], key=lambda trial: trial.score)
+
+    as_is = around(judged(Turn(0.0, False)), round(math.degrees(CLOSE)) - 2, STEP)
+    is_line = array.ambiguity == "cone"
+    if is_line:
         # A line knows one angle: it can be reversed, more than that cannot be told.
-        along = seen.axes[0]
+        along = bearings.axes[0]
         reflection = math.remainder(2 * math.atan2(along[1], along[0]) + math.pi, math.tau)
-        turns = [as_is, judged(Turn(reflection, True, order=symmetries[1] if len(symmetries) == 2 else None))]
-        ranked = turns if as_is.score >= turns[1].score - ALIKE else turns[::-1]
-        return Orientation(as_is, ranked[0], tuple(turn for turn in ranked[1:] if turn.score >= ranked[0].score - ALIKE))
-    free = [judged(Turn(math.radians(a), m)) for m in (False, True) for a in range(-179, 181)]
-    renumbered = [judged(turn) for turn in renumberings(array, symmetries)]
-    highest = max(turn.score for turn in (*free, *renumbered))
-    peaks = [max((t for t in free if t.mirrored == m), key=lambda t: t.score) for m in (False, True)]
-    good = [turn for turn in (as_is, *renumbered, *peaks) if turn.score >= highest - ALIKE]
-    ranked = sorted(good, key=lambda turn: (not turn.is_none, turn.complexity * COMPLEXITY_PRICE - turn.score))
+        turns = [judged(Turn(reflection, True, order=symmetries[1] if len(symmetries) == 2 else None))]
+    else:
+        free = [judged(Turn(math.radians(a), m)) for m in (False, True) for a in range(-180, 180, STEP)]
+        sides = [[turn for turn in free if turn.mirrored == mirrored] for mirrored in (False, True)]
+        promising = max(turn.score for turn in free) - 2 * CLEAR
+        peaks = [peak for side in sides for peak in _peaks(side) if peak.score >= promising]
+        whole = [Turn(0.0, True), *renumberings(array, symmetries)]
+        turns = [*map(judged, whole), *(around(peak, STEP - 1, 1) for peak in peaks)]
+    highest = max(turn.score for turn in (as_is, *turns))
+    agrees = as_is.score >= highest - CLEAR
+    least, nearest = (highest - CLEAR, 2 * CLOSE) if agrees else (highest - ALIKE, CLOSE)
+    good = [turn for turn in turns if turn.score >= least and (turn.mirrored or abs(turn.angle) >= nearest)]
+    ranked = sorted(good, key=lambda turn: (round(turn.complexity * COMPLEXITY_PRICE - turn.score, 3), turn.order is None))
     distinct = [turn for k, turn in enumerate(ranked) if not any(_same(turn, other) for other in ranked[:k])]
-    return Orientation(as_is, distinct[0], tuple(distinct[1:]))
+    if agrees or not distinct:
+        return Orientation(True, as_is, as_is, tuple(distinct), is_line)
+    return Orientation(False, as_is, distinct[0], tuple(distinct[1:]), is_line)
 
 
 def renumberings(array: MicrophoneArray, symmetries: Sequence[Order]) -> list[Turn]:
@@ -159,30 +169,12 @@ def renumberings(array: MicrophoneArray, symmetries: Sequence[Order]) -> list[Tu
     return found
 
 
+def _peaks(side: Sequence[Turn]) -> list[Turn]:
+    """Turns, evenly spread all round, that are better than their neighbours."""
+    scores = np.array([turn.score for turn in side])
+    is_peak = (scores >= np.roll(scores, 1)) & (scores > np.roll(scores, -1))
+    return [turn for turn, peak in zip(side, is_peak, strict=True) if peak]
+
+
 def _same(first: Turn, second: Turn) -> bool:
     return first.mirrored == second.mirrored and abs(math.remainder(first.angle - second.angle, math.tau)) < CLOSE
-
-
-class _Seen:
-    """Votes over directions as the array sees them: along its axes only, level arrays azimuth alone."""
-
-    def __init__(self, model: FieldModel, votes: Array) -> None:
-        array, grid = model.array, model.grid
-        axes = np.linalg.svd(array.positions - array.positions.mean(axis=0), full_matrices=False)[2]
-        self.level = not grid.elevation_known and array.ambiguity != "cone"
-        self.axes = axes[: array.axes_rank]
-        self.places = self._see(to_vectors(grid.azimuth, grid.elevation))
-        distance = np.linalg.norm(self.places[:, None] - self.places[None], axis=-1)
-        kernel = np.exp(-0.5 * (distance / KERNEL) ** 2)
-        self.votes = kernel @ votes / kernel.sum(axis=1)
-
-    def support(self, vectors: Array) -> float:
-        """Mean log share of the highest peak near `vectors` (K, 3)."""
-        distance = np.linalg.norm(self._see(vectors)[:, None] - self.places[None], axis=-1)
-        near = self.votes[distance.argmin(axis=1)] / max(self.votes.max(), 1e-30)
-        return float(np.log(np.maximum(near, MISSING)).mean())
-
-    def _see(self, vectors: Array) -> Array:
-        if self.level:
-            return np.asarray(vectors[:, :2] / np.maximum(np.linalg.norm(vectors[:, :2], axis=1, keepdims=True), 1e-9))
-        return np.asarray(vectors @ self.axes.T)

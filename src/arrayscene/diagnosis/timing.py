@@ -25,7 +25,7 @@ REACH = 1e-3
 STEP = 4e-6
 """Seconds between delays that are tried."""
 
-LEAST_DELAY = 25e-6
+LEAST_DELAY = 40e-6
 """Seconds below which a delay is not told from reflections and from positions a few millimetres off."""
 
 COARSE_NOISE = 0.3

@@ -7,11 +7,19 @@ from collections.abc import Sequence
 
 from arrayscene.array import MicrophoneArray
 from arrayscene.diagnosis.hypothesis import Hypothesis
-from arrayscene.diagnosis.orientation import Turn
+from arrayscene.diagnosis.orientation import CLOSE, Turn
 from arrayscene.diagnosis.symmetry import Order, alike
 
 MOST_NAMED = 12
 """Channels that a sentence lists."""
+
+MORE_TALKERS = "more talkers with known azimuths, unevenly spread, tell"
+
+
+ONE_SIDED_SENTENCE = (
+    "All sound comes from one side with hardly any reverberation: late channels cannot be told from that, and other orders may"
+    " sound the same. Record several talkers, or in a room."
+)
 
 
 def order_sentence(hypothesis: Hypothesis, channels: Sequence[int], symmetries: Sequence[Order] = ()) -> str:
@@ -60,12 +68,12 @@ def gain_sentence(row: int, gain_db: float, channels: Sequence[int]) -> str:
     return f"Channel {channels[row]} is {abs(gain_db):.1f} dB {'louder' if gain_db > 0 else 'quieter'} than the others."
 
 
-def turn_sentence(turn: Turn, others: Sequence[Turn]) -> str:
+def turn_sentence(turn: Turn, others: Sequence[Turn], *, is_line: bool) -> str:
     """How the array is turned against its file, and what else would explain the known azimuths as well."""
     same = "; renumbering its channels does the same" if turn.order else ""
-    sentence = f"The known azimuths say that the array is {_turn(turn)}{same}."
+    sentence = f"The known azimuths say that the array is {_turn(turn, is_line=is_line)}{same}."
     if others:
-        sentence += f" It may as well be {' or '.join(_turn(other) for other in others)}: more talkers with known azimuths tell."
+        sentence += f" It may as well be {_turns(others, is_line=is_line)}: {MORE_TALKERS}."
     return sentence
 
 
@@ -91,8 +99,12 @@ def misfit_sentence(array: MicrophoneArray, *, corrected: bool) -> str:
 
 def azimuths_sentence(azimuths: Sequence[float]) -> str:
     """That known azimuths fit no turn."""
-    degrees = ", ".join(f"{math.degrees(azimuth):g}" for azimuth in azimuths)
-    return f"No turn of the array puts talkers at {degrees} degrees: check the azimuths."
+    return f"No turn of the array puts talkers at {_degrees(azimuths)}: check the azimuths, and that all of them talk."
+
+
+def unheard_sentence(azimuths: Sequence[float]) -> str:
+    """That hardly anything is heard from known azimuths."""
+    return f"Hardly anything is heard from {_degrees(azimuths)}, however the array is turned: that azimuth tells nothing."
 
 
 def symmetry_sentence(array: MicrophoneArray, n_symmetries: int) -> str:
@@ -106,22 +118,29 @@ def symmetry_sentence(array: MicrophoneArray, n_symmetries: int) -> str:
     return f"{turned}; {tell}."
 
 
-def others_sentence(others: Sequence[Turn]) -> str:
+def others_sentence(others: Sequence[Turn], *, is_line: bool) -> str:
     """What known azimuths that fit do not exclude."""
-    return (
-        f"The known azimuths would fit as well if the array were {' or '.join(_turn(other) for other in others)};"
-        " more talkers with known azimuths tell."
-    )
+    return f"The known azimuths would fit as well if the array were {_turns(others, is_line=is_line)}; {MORE_TALKERS}."
 
 
 def _length(metres: float) -> str:
     return f"{100 * metres:.1f} cm" if metres < 1 else f"{metres:.1f} m"
 
 
-def _turn(turn: Turn) -> str:
+def _degrees(azimuths: Sequence[float]) -> str:
+    return f"{', '.join(f'{math.degrees(azimuth):.0f}' for azimuth in azimuths)} degrees"
+
+
+def _turns(turns: Sequence[Turn], *, is_line: bool) -> str:
+    return " or ".join(_turn(turn, is_line=is_line) for turn in turns)
+
+
+def _turn(turn: Turn, *, is_line: bool) -> str:
+    if is_line:
+        return "the other way round, its two ends exchanged"
     degrees = math.degrees(turn.angle)
     turned = f"turned by {abs(degrees):.0f} degrees {'counter-clockwise' if degrees > 0 else 'clockwise'}"
-    if abs(degrees) < 1:
+    if abs(turn.angle) < CLOSE:
         turned = ""
     if not turn.mirrored:
         return turned or "as in its file"

@@ -5,24 +5,79 @@ from __future__ import annotations
 import torch
 
 from arrayscene.kernels.banded import banded_weights, banded_weights_torch
-from arrayscene.kernels.iss import iss_sweep, iss_sweep_torch
+from arrayscene.kernels.cacgmm import cacgmm_rounds, cacgmm_rounds_torch
+from arrayscene.kernels.covariances import (
+    exact_covariance,
+    exact_covariance_torch,
+    output_power,
+    output_power_torch,
+    source_covariances,
+    source_covariances_torch,
+)
+from arrayscene.kernels.fastmnmf import joint_update, joint_update_torch, joint_weights, joint_weights_torch
+from arrayscene.kernels.ip import ip_update, ip_update_torch
+from arrayscene.kernels.ip2 import ip2_update, ip2_update_torch
+from arrayscene.kernels.ipa import ipa_update, ipa_update_torch
+from arrayscene.kernels.iss import iss_sweep, iss_sweep_torch, iss_update, iss_update_torch
+from arrayscene.kernels.nmf import nmf_update, nmf_update_torch, nmf_weights, nmf_weights_torch
+from arrayscene.kernels.past import filter_past, filter_past_torch, stacked_past
 from arrayscene.kernels.principal import Principal, principal, principal_torch
+from arrayscene.kernels.recursive_wpe import recursive_prediction, recursive_prediction_torch
 from arrayscene.kernels.solve import solve_positive, solve_positive_torch
+from arrayscene.kernels.tiss import tiss_sweep, tiss_sweep_torch
+from arrayscene.kernels.whitening import Whitened, whiten, whiten_torch
 from arrayscene.kernels.wiener import multichannel_wiener, multichannel_wiener_torch
+from arrayscene.kernels.wpe import prediction_filter, prediction_filter_torch
 
 __all__ = [
     "Principal",
+    "Whitened",
     "banded_weights",
     "banded_weights_torch",
+    "cacgmm_rounds",
+    "cacgmm_rounds_torch",
+    "exact_covariance",
+    "exact_covariance_torch",
+    "filter_past",
+    "filter_past_torch",
+    "ip2_update",
+    "ip2_update_torch",
+    "ip_update",
+    "ip_update_torch",
+    "ipa_update",
+    "ipa_update_torch",
     "iss_sweep",
     "iss_sweep_torch",
+    "iss_update",
+    "iss_update_torch",
+    "joint_update",
+    "joint_update_torch",
+    "joint_weights",
+    "joint_weights_torch",
     "multichannel_wiener",
     "multichannel_wiener_torch",
+    "nmf_update",
+    "nmf_update_torch",
+    "nmf_weights",
+    "nmf_weights_torch",
+    "output_power",
+    "output_power_torch",
+    "prediction_filter",
+    "prediction_filter_torch",
     "principal",
     "principal_torch",
+    "recursive_prediction",
+    "recursive_prediction_torch",
     "self_test",
     "solve_positive",
     "solve_positive_torch",
+    "source_covariances",
+    "source_covariances_torch",
+    "stacked_past",
+    "tiss_sweep",
+    "tiss_sweep_torch",
+    "whiten",
+    "whiten_torch",
 ]
 
 
@@ -39,14 +94,49 @@ def self_test() -> str:
     factor = torch.randn(5, 2, 3, 3, dtype=torch.complex64, generator=generator)
     wiener = (y.mT, v, factor @ factor.mH, torch.full((5,), 0.1), 0)
     pair = (wiener[2][:, 0], wiener[2][:, 1] + 0.1 * torch.eye(3))
-    for name, found, wanted in (
-        ("banded_weights", banded_weights(y, edges), banded_weights_torch(y, edges)),
+    eye = torch.eye(9, dtype=torch.complex128).expand(5, 9, 9)
+    prediction = (y, 3, 3, 2, 1, 1e-3, 1e-3)
+    recursion = (y, w[0, :1, :35].expand(5, -1), eye, torch.zeros_like(eye[:, :3]), 0, 3, 0.98, 0.1)
+    steering = (y, eye[:, :3], y, w, eye[:, :3, :3], 3)
+    white = whiten(y, torch.full((5,), 1e-3))
+    updated = (eye[:, :3, :3] + 0.1, source_covariances(white.parts, w, white.noise))
+    power = y.abs().square()
+    factors = (torch.rand(5, 3, 2, generator=generator), torch.rand(3, 2, 40, generator=generator))
+    joint = (*factors, torch.rand(5, 3, 3, generator=generator))
+    cases = (
+        ("whiten", white.parts, whiten_torch(y, torch.full((5,), 1e-3)).parts),
+        ("exact_covariance", exact_covariance(y), exact_covariance_torch(y)),
+        ("source_covariances", updated[1], source_covariances_torch(white.parts, w, white.noise)),
+        (
+            "output_power",
+            output_power(white.parts, updated[0], pooled=True),
+            output_power_torch(white.parts, updated[0], pooled=True),
+        ),
+        ("ip_update", ip_update(*updated), ip_update_torch(*updated)),
+        ("ip2_update", ip2_update(*updated), ip2_update_torch(*updated)),
+        ("ipa_update", ipa_update(*updated), ipa_update_torch(*updated)),
+        ("iss_update", iss_update(*updated), iss_update_torch(*updated)),
+        ("banded_weights", banded_weights(y.abs().square(), edges), banded_weights_torch(y.abs().square(), edges)),
+        (
+            "cacgmm_rounds",
+            cacgmm_rounds(y, w.movedim(0, 1), 2, loading=1e-2, tied=True),
+            cacgmm_rounds_torch(y, w.movedim(0, 1), 2, loading=1e-2, tied=True),
+        ),
         ("iss_sweep", iss_sweep(y, w), iss_sweep_torch(y, w)),
+        ("joint_update", joint_update(power, *joint)[2], joint_update_torch(power, *joint)[2]),
+        ("joint_weights", joint_weights(*joint), joint_weights_torch(*joint)),
+        ("nmf_update", nmf_update(power, *factors, 0.1)[1], nmf_update_torch(power, *factors, 0.1)[1]),
+        ("nmf_weights", nmf_weights(power, *factors, 0.1), nmf_weights_torch(power, *factors, 0.1)),
         ("multichannel_wiener", multichannel_wiener(*wiener), multichannel_wiener_torch(*wiener)),
+        ("filter_past", filter_past(y, eye[:, :2].to(y.dtype), 3), filter_past_torch(y, eye[:, :2].to(y.dtype), 3)),
+        ("prediction_filter", prediction_filter(*prediction), prediction_filter_torch(*prediction)),
+        ("recursive_prediction", recursive_prediction(*recursion)[0], recursive_prediction_torch(*recursion)[0]),
+        ("tiss_sweep", tiss_sweep(*steering)[0], tiss_sweep_torch(*steering)[0]),
         ("solve_positive", solve_positive(pair[1], pair[0]), solve_positive_torch(pair[1], pair[0])),
         ("principal", principal(*pair).filter, principal_torch(*pair).filter),
-    ):
+    )
+    for name, found, wanted in cases:
         error = float((found - wanted).abs().max() / wanted.abs().max())
         if not error < 1e-4:
             raise RuntimeError(f"kernel {name} differs from its torch statement by {error:.1e}; 1e-4 is allowed")
-    return "5 kernels compiled and equal to their torch statements"
+    return f"{len(cases)} kernels compiled and equal to their torch statements"

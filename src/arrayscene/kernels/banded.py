@@ -16,32 +16,31 @@ FLOOR = 1e-3
 """Least variance, relative to its mean over frames."""
 
 
-def banded_weights(outputs: Tensor, edges: Tensor) -> Tensor:
+def banded_weights(power: Tensor, edges: Tensor) -> Tensor:
     """Inverse of a variance that is the geometric mean of the power in several bands around each bin.
 
-    w(f, t) = prod_b (P_b(f, t) / <P_b(f, t)>)^(-1/B), P_b the mean of |y|^2 over the bins edges[b, f, 0] ... edges[b, f, 1] - 1
+    w(f, t) = prod_b (P_b(f, t) / <P_b(f, t)>)^(-1/B), P_b the mean power over the bins edges[b, f, 0] ... edges[b, f, 1] - 1
     and <.> the mean over frames. The whole band keeps the frequencies of a source together; narrow ones follow its spectrum.
 
     Args:
-        outputs: (..., freq, source, frame) complex.
+        power: (..., freq, source, frame) real, |y|^2.
         edges: (band, freq, 2) integer bins, first and one past the last, neither falling with frequency.
 
     Returns: (..., freq, source, frame) real.
 
     Cost: O(band freq source frame). Differentiable through the torch statement.
     """
-    if not compiled(outputs):
-        return banded_weights_torch(outputs, edges)
-    flat = outputs.resolve_conj().reshape(-1, *outputs.shape[-3:]).contiguous().numpy()
-    weights = np.empty(flat.shape, flat.real.dtype)
+    if not compiled(power):
+        return banded_weights_torch(power, edges)
+    flat = power.reshape(-1, *power.shape[-3:]).contiguous().numpy()
+    weights = np.empty_like(flat)
     for item in range(len(flat)):
         _banded(flat[item], edges.numpy(), weights[item])
-    return torch.from_numpy(weights).reshape(outputs.shape)
+    return torch.from_numpy(weights).reshape(power.shape)
 
 
-def banded_weights_torch(outputs: Tensor, edges: Tensor) -> Tensor:
+def banded_weights_torch(power: Tensor, edges: Tensor) -> Tensor:
     """The same in plain torch: the readable statement that the kernel is held to."""
-    power = outputs.abs().square()
     total = torch.nn.functional.pad(power.double().cumsum(-3), (0, 0, 0, 0, 1, 0))
     tiny = torch.finfo(power.dtype).tiny * 1e6
     logarithm = torch.zeros_like(total[..., 1:, :, :])
@@ -52,18 +51,13 @@ def banded_weights_torch(outputs: Tensor, edges: Tensor) -> Tensor:
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
-def _banded(outputs: NDArray[Any], edges: NDArray[Any], weights: NDArray[Any]) -> None:
-    n_freqs, n_sources, n_frames = outputs.shape
+def _banded(power: NDArray[Any], edges: NDArray[Any], weights: NDArray[Any]) -> None:
+    n_freqs, n_sources, n_frames = power.shape
     n_bands = len(edges)
     tiny = np.finfo(weights.dtype).tiny * 1e6
     exponent = weights.dtype.type(-1.0 / n_bands)
-    power = np.empty((n_freqs, n_frames), weights.dtype)
     product = np.empty(n_frames, weights.dtype)
     for k in range(n_sources):
-        for f in range(n_freqs):
-            for t in range(n_frames):
-                y = outputs[f, k, t]
-                power[f, t] = y.real * y.real + y.imag * y.imag
         # Running sums: bins enter and leave as the band moves up, in double precision so that nothing builds up.
         total = np.zeros((n_bands, n_frames))
         first, last = np.zeros(n_bands, np.int64), np.zeros(n_bands, np.int64)
@@ -72,12 +66,12 @@ def _banded(outputs: NDArray[Any], edges: NDArray[Any], weights: NDArray[Any]) -
             for b in range(n_bands):
                 band = total[b]
                 while last[b] < edges[b, f, 1]:
-                    entering = power[last[b]]
+                    entering = power[last[b], k]
                     for t in range(n_frames):
                         band[t] += entering[t]
                     last[b] += 1
                 while first[b] < edges[b, f, 0]:
-                    leaving = power[first[b]]
+                    leaving = power[first[b], k]
                     for t in range(n_frames):
                         band[t] -= leaving[t]
                     first[b] += 1

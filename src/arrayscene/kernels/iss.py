@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from arrayscene.kernels.dispatch import FASTMATH, compiled
+from arrayscene.kernels.rows import by_frequency
 
 
 def iss_sweep(outputs: Tensor, weights: Tensor) -> Tensor:
@@ -93,3 +94,58 @@ def _sweep(outputs: NDArray[Any], weights: NDArray[Any]) -> None:
         for k in range(n_sources):
             for t in range(n_frames):
                 outputs[f, k, t] = complex(real[k, t], imag[k, t])
+
+
+def iss_update(W: Tensor, V: Tensor, n_sweeps: int = 1) -> Tensor:
+    """The same sweeps on a demixing matrix: w_m <- w_m - v_m w_k, from weighted covariances instead of outputs.
+
+    <w_m y_m y_k*> = w_m V_m w_k^H: much faster than `iss_sweep` where microphones are few, as no output is written.
+
+    Args:
+        W: (..., freq, source, mic) complex128.
+        V: (..., freq, source, mic, mic) complex128 Hermitian, positive definite; see `source_covariances`.
+        n_sweeps: over all rows, with the same V.
+
+    Cost: O(n_sweeps freq source^2 mic^2). Differentiable through the torch statement.
+    """
+    if not compiled(W, V):
+        return iss_update_torch(W, V, n_sweeps)
+    return by_frequency(_update, W, V, n_sweeps)
+
+
+def iss_update_torch(W: Tensor, V: Tensor, n_sweeps: int = 1) -> Tensor:
+    """The same in plain torch: the readable statement that the kernel is held to."""
+    tiny = torch.finfo(W.real.dtype).tiny
+    for k in list(range(W.shape[-2])) * n_sweeps:
+        heard = (V @ W[..., k, None, :, None].conj())[..., 0]
+        power = (W[..., k : k + 1, :] * heard).sum(-1).real.clamp_min(tiny)
+        v = (W * heard).sum(-1) / power
+        own = (1 - power[..., k].rsqrt()).to(v.dtype)
+        v = torch.cat([v[..., :k], own[..., None], v[..., k + 1 :]], dim=-1)
+        W = W - v[..., None] * W[..., k : k + 1, :]
+    return W
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
+def _update(rows: NDArray[Any], covariances: NDArray[Any], n_sweeps: int) -> None:
+    n_freqs, n_sources, n_mics = rows.shape
+    tiny = np.finfo(np.float64).tiny
+    v, before = np.empty(n_sources, np.complex128), np.empty(n_mics, np.complex128)
+    for f in range(n_freqs):
+        W = rows[f]
+        for update in range(n_sweeps * n_sources):
+            k = update % n_sources
+            for m in range(n_sources):
+                power, cross = 0.0, 0j
+                for i in range(n_mics):
+                    heard = 0j
+                    for j in range(n_mics):
+                        heard += covariances[f, m, i, j] * np.conj(W[k, j])
+                    power += (W[k, i] * heard).real
+                    cross += W[m, i] * heard
+                power = max(power, tiny)
+                v[m] = 1 - 1 / np.sqrt(power) if m == k else cross / power
+            before[:] = W[k]
+            for m in range(n_sources):
+                for i in range(n_mics):
+                    W[m, i] -= v[m] * before[i]

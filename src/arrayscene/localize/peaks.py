@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 
 from arrayscene.localize.grid import Grid, to_angles, to_vectors
 
-KERNEL = np.sin(np.deg2rad(7.0))
-"""Width of the smoothing kernel in embedding units: how far the votes for one talker scatter in a room."""
+KERNEL = np.sin(np.deg2rad(3.5))
+"""Width of the kernel that smooths the votes, in embedding units: wider ones melt talkers 20 degrees apart into one peak."""
 
-SEPARATION = 2 * np.sin(np.deg2rad(20.0) / 2)
-"""Least distance between two sources when they are counted; 20 degrees."""
+SCATTER = np.sin(np.deg2rad(7.0))
+"""How far the votes for one talker scatter in a room; those within it tell the direction of a peak."""
+
+SEPARATION = 2 * np.sin(np.deg2rad(17.0) / 2)
+"""Least distance between two sources when they are counted; 17 degrees."""
 
 CLOSEST = 2 * np.sin(np.deg2rad(10.0) / 2)
 """Least distance when the user gave the count."""
@@ -21,7 +24,7 @@ CLOSEST = 2 * np.sin(np.deg2rad(10.0) / 2)
 RELATIVE = 0.12
 """A peak counts if it reaches this share of the highest; below lie reflections."""
 
-ABOVE_UNIFORM = 1.0
+ABOVE_UNIFORM = 1.5
 """... and this multiple of what votes spread evenly over all directions would give."""
 
 STRONGEST_ABOVE_UNIFORM = 1.6
@@ -94,7 +97,7 @@ def _refine(
     nearest = distance[chosen].argmin(axis=0)
     azimuth, elevation = np.empty(len(chosen)), np.empty(len(chosen))
     for n, index in enumerate(chosen):
-        weight = votes * np.exp(-0.5 * (distance[index] / KERNEL) ** 2) * (nearest == n)
+        weight = votes * np.exp(-0.5 * (distance[index] / SCATTER) ** 2) * (nearest == n)
         mean = weight @ vectors if weight.sum() > 0 else vectors[index]
         azimuth[n], elevation[n] = to_angles(mean)
     return azimuth, elevation if grid.elevation_known else np.zeros_like(elevation)

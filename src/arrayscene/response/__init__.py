@@ -2,7 +2,7 @@
 
 from arrayscene.response.air import Air
 from arrayscene.response.base import MatrixResponse, Response
-from arrayscene.response.composition import Cascade, Joined
+from arrayscene.response.composition import AtFrequencies, Cascade, Joined
 from arrayscene.response.convolutive import ConvolutiveResponse, fit_convolutive
 from arrayscene.response.cylinder import RigidCylinder
 from arrayscene.response.directions import unit_vectors
@@ -17,6 +17,7 @@ from arrayscene.response.steering import PlaneWave, SphericalWave
 
 __all__ = [
     "Air",
+    "AtFrequencies",
     "Cascade",
     "ConvolutiveResponse",
     "Directivity",

@@ -54,6 +54,33 @@ class Joined(Response):
         return [response for response in self.responses if isinstance(response, Response)]
 
 
+class AtFrequencies(Response):
+    """A response at the frequencies of another transform.
+
+    Args:
+        response: known at any frequency, or at these.
+        frequencies: (freq,) hertz.
+
+    Cost: A is computed once. Differentiable in whatever the response is.
+
+    Raises: ShapeError where the response is not known at these frequencies.
+    """
+
+    def __init__(self, response: Response, frequencies: Tensor) -> None:
+        super().__init__(frequencies)
+        _check_memory([response], "AtFrequencies")
+        self.response = response
+        self.own = MatrixResponse(response.matrix(self.frequencies), self.frequencies, response.diffuse(self.frequencies))
+
+    def matrix(self, frequencies: Tensor | None = None) -> Tensor:
+        """A, complex128 (..., freq, mic, source)."""
+        return self.own.matrix() if frequencies is None else self.response.matrix(frequencies)
+
+    def diffuse(self, frequencies: Tensor | None = None) -> Tensor | None:
+        """Gamma, where the response knows it."""
+        return self.own.diffuse() if frequencies is None else self.response.diffuse(frequencies)
+
+
 class Cascade(Response):
     """What follows the microphones, after them: channel gains, a beamformer or Ambisonics encoder, cross-talk.
 

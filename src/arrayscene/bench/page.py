@@ -1,0 +1,112 @@
+"""What a benchmark found: a table of means and a picture of quality over time."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from arrayscene.array_files import write_whole
+from arrayscene.bench.peers import PEERS, importable
+from arrayscene.bench.run import Bench, Result
+from arrayscene.bench.scenes import SETS
+from arrayscene.report.palette import source_colour
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+HEADINGS = ("scenes", "method", "SI-SDR gain dB", "worst dB", "SI-SDR dB", "ESTOI", "PESQ", "count right", "seconds", "MB")
+
+NOTE = (
+    "Means over scenes. SI-SDR target: each talker's reverberant image at the first microphone, best assignment, a missed talker"
+    " scored as the mixture; gain is over the mixture. Methods of ours are told the number of talkers, except where they are"
+    " counting; peers give one output a microphone, of which the best-fitting ones are scored. Seconds: of a scene, one thread."
+    " MB: most memory of the process."
+)
+
+
+def rows(bench: Bench) -> list[tuple[str, ...]]:
+    """The table's rows under `HEADINGS`: a kind of scenes and a method each, best first."""
+    found = []
+    for kind in dict.fromkeys(result.kind for result in bench):
+        methods = dict.fromkeys(result.method for result in bench if result.kind == kind)
+        cells = [_row(method, [r for r in bench if (r.kind, r.method) == (kind, method)]) for method in methods]
+        found += [(SETS[kind].title, *row) for row in sorted(cells, key=lambda row: -float(row[1]))]
+    return found
+
+
+def machine() -> str:
+    """One line on the machine and the versions."""
+    known = [(name, version(name)) for name in ("arrayscene", "torch", "numba", *PEERS) if importable(name)]
+    packages = ", ".join(f"{name} {number}" for name, number in known)
+    return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, {packages}"
+
+
+def markdown(bench: Bench) -> str:
+    """The whole result as a page of Markdown."""
+    lines = ["# Separation", "", NOTE, "", machine(), "", "| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows(bench))]) + "\n"
+
+
+def quality_over_time(bench: Bench) -> Figure:
+    """SI-SDR gain over seconds, a panel for each kind of scene; every method is named at its point."""
+    from matplotlib.figure import Figure
+
+    kinds = list(dict.fromkeys(result.kind for result in bench))
+    figure = Figure(figsize=(9.0, 3.6 * len(kinds)), dpi=150, layout="constrained")
+    for axes, kind in zip(np.atleast_1d(figure.subplots(len(kinds), 1)), kinds, strict=True):
+        for method in dict.fromkeys(result.method for result in bench if result.kind == kind):
+            mine = [r for r in bench if (r.kind, r.method) == (kind, method)]
+            seconds, gain = _mean(mine, lambda r: r.seconds), _mean(mine, lambda r: r.gain_db)
+            colour = source_colour(2 if " " in method.replace(", counting", "") else 1).fill
+            axes.plot(seconds, gain, "o", color=colour)
+            axes.annotate(method, (seconds, gain), xytext=(4, 3), textcoords="offset points", fontsize=7, color=colour)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("{x:g}")
+        # Room for the names, which stand to the right of their points.
+        axes.set_xlim(right=axes.get_xlim()[1] * 2)
+        axes.margins(y=0.15)
+        axes.set(title=SETS[kind].title, xlabel="seconds a scene (one thread)", ylabel="SI-SDR gain (dB)")
+        axes.grid(alpha=0.3)
+    return figure
+
+
+def write(bench: Bench, folder: Path) -> list[Path]:
+    """Write separation.md and separation.png into a folder and return their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table, picture = folder / "separation.md", folder / "separation.png"
+    write_whole(table, markdown(bench).encode())
+    figure = quality_over_time(bench)
+    part = picture.with_name(f".{picture.name}")
+    figure.savefig(part, format="png")
+    part.replace(picture)
+    return [table, picture]
+
+
+def _row(method: str, results: list[Result]) -> tuple[str, ...]:
+    counted = f"{100 * _mean(results, lambda r: float(r.count_right)):.0f} %" if method.endswith("counting") else ""
+    return (
+        method,
+        f"{_mean(results, lambda r: r.gain_db):.2f}",
+        f"{min(result.gain_db for result in results):.1f}",
+        f"{_mean(results, lambda r: r.si_sdr_db):.2f}",
+        _known(_mean(results, lambda r: r.estoi)),
+        _known(_mean(results, lambda r: r.pesq)),
+        counted,
+        f"{_mean(results, lambda r: r.seconds):.2f}",
+        f"{max(result.peak_mb for result in results):.0f}",
+    )
+
+
+def _known(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.2f}"
+
+
+def _mean(results: list[Result], figure: Callable[[Result], float]) -> float:
+    return float(np.mean([figure(result) for result in results]))

@@ -1,0 +1,162 @@
+"""Run every method on every scene, each method in a process of its own, and score what comes out."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import sys
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arrayscene.bench.peers import importable, peers
+from arrayscene.bench.scenes import SAMPLE_RATE, BenchScene
+
+Progress = Callable[[str, float], None]
+
+
+class Result(NamedTuple):
+    """One method on one scene.
+
+    Attributes:
+        method: its name.
+        kind: of the scene.
+        gain_db: mean SI-SDR of the talkers above that of the mixture, target the reverberant image at the first microphone.
+        si_sdr_db: the same, not above the mixture.
+        estoi, pesq: means, NaN where pystoi or pesq is not installed.
+        count_right: whether as many sources were found as there are; True where the method cannot count.
+        seconds: of the call, compilation not included.
+        peak_mb: most memory of the process so far, its imports included.
+    """
+
+    method: str
+    kind: str
+    gain_db: float
+    si_sdr_db: float
+    estoi: float
+    pesq: float
+    count_right: bool
+    seconds: float
+    peak_mb: float
+
+
+Bench = list[Result]
+
+
+def run(methods: Sequence[str], scenes: dict[str, list[BenchScene]], progress: Progress | None = None) -> Bench:
+    """Score methods on scenes.
+
+    Args:
+        methods: names of our own (`arrayscene.choice.METHODS`; "auto, counting" is not told the number of talkers) and of peers
+            (`arrayscene.bench.peers.peers`).
+        scenes: by kind.
+        progress: called with the name of a method and the fraction of all work done.
+
+    Returns: one result a method and scene; a method that cannot separate a kind of scene has none for it.
+
+    Cost: one process a method, one after the other, so that neither time nor memory of one tells on another.
+    """
+    results: Bench = []
+    context = multiprocessing.get_context("spawn")
+    for number, method in enumerate(methods):
+        if progress is not None:
+            progress(method, number / len(methods))
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            results += pool.submit(_run_method, method, scenes).result()
+    if progress is not None:
+        progress("score", 1.0)
+    return results
+
+
+def _run_method(method: str, scenes: dict[str, list[BenchScene]]) -> Bench:
+    import torch
+
+    from arrayscene.errors import ArraySceneError
+
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    results: Bench = []
+    warm = False
+    for kind, several in scenes.items():
+        for scene in several:
+            try:
+                separate = _separator(method, scene)
+                if not warm:
+                    # Kernels are compiled or loaded before the clock runs.
+                    separate(scene.samples[:, : 2 * SAMPLE_RATE])
+                    warm = True
+                start = time.perf_counter()
+                estimates = separate(scene.samples)
+                seconds = time.perf_counter() - start
+            except ArraySceneError:
+                break
+            results.append(_score(method, kind, scene, estimates, seconds))
+    return results
+
+
+def _separator(method: str, scene: BenchScene) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    from arrayscene.errors import ShapeError
+    from arrayscene.recording import Recording
+    from arrayscene.recovery import recover
+
+    others = peers()
+    if method in others:
+        if len(scene.targets) > len(scene.samples):
+            raise ShapeError(f"{method} separates at most {len(scene.samples)} talkers")
+        return others[method]
+    name, _, counting = method.partition(", ")
+
+    def separate(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        n_sources = None if counting else len(scene.targets)
+        found = recover(Recording(samples, SAMPLE_RATE), scene.array, n_sources=n_sources, method=name)
+        signals = [source.signal for source in found.sources]
+        return np.stack(signals) if signals else np.zeros((0, samples.shape[-1]), np.float32)
+
+    return separate
+
+
+def _score(method: str, kind: str, scene: BenchScene, estimates: NDArray[np.float32], seconds: float) -> Result:
+    from arrayscene.metrics import match_sources, si_sdr
+
+    before = si_sdr(scene.samples[:1], scene.targets)
+    # A talker that was missed is heard as in the mixture; so is one that came out as NaN.
+    heard = np.repeat(scene.samples[:1], len(scene.targets), axis=0)
+    finite = estimates[np.isfinite(estimates).all(axis=-1)]
+    if len(finite):
+        estimate, target, _ = match_sources(finite, scene.targets)
+        heard[target] = finite[estimate]
+    after = si_sdr(heard, scene.targets)
+    # The system counts in kilobytes on Linux and in bytes on macOS.
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return Result(
+        method,
+        kind,
+        float((after - before).mean()),
+        float(after.mean()),
+        _estoi(heard, scene.targets),
+        _pesq(heard, scene.targets),
+        not method.endswith("counting") or len(estimates) == len(scene.targets),
+        seconds,
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit,
+    )
+
+
+def _estoi(heard: NDArray[np.float32], targets: NDArray[np.float32]) -> float:
+    if not importable("pystoi"):
+        return float("nan")
+    from pystoi import stoi
+
+    return float(np.mean([stoi(t, h, SAMPLE_RATE, extended=True) for h, t in zip(heard, targets, strict=True)]))
+
+
+def _pesq(heard: NDArray[np.float32], targets: NDArray[np.float32]) -> float:
+    if not importable("pesq"):
+        return float("nan")
+    from pesq import pesq
+
+    return float(np.mean([pesq(SAMPLE_RATE, t, h, "wb") for h, t in zip(heard, targets, strict=True)]))

@@ -1,0 +1,178 @@
+"""FastMNMF: blind separation with full-rank spatial covariances that one matrix a frequency makes diagonal."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from arrayscene.decoders.base import Decoder, Estimate
+from arrayscene.decoders.demixing import DEFAULT_TOP_HZ, Demixing, identity, normalised, starting_matrix
+from arrayscene.decoders.ilrma import ILRMA, starting_factors, unit_power
+from arrayscene.decoders.majorization import SWEEPS, whitened
+from arrayscene.decoders.quality import condition
+from arrayscene.errors import ShapeError
+from arrayscene.kernels import Whitened, iss_update, joint_update, joint_weights, output_power, source_covariances
+from arrayscene.linalg import apply, load_diagonal
+from arrayscene.response import MatrixResponse, Response
+
+LEAK = 1e-2
+"""What the start lets of every source into the components of the others, relative to its own."""
+
+LOADING = 0.1
+"""Of the beams that first tell more sources than microphones apart."""
+
+
+class FastMNMFState(NamedTuple):
+    """The model of the recording, and how far the filter has come.
+
+    Attributes:
+        T: (..., freq, source, basis) spectra.
+        V: (..., source, basis, frame) activations.
+        G: (..., freq, source, component) spatial weights; one frequency in model 2.
+        Q: (..., freq, component, mic) takes a recording to its components.
+        heard: (..., freq, component) the reference microphone's row of Q^-1.
+        response: the A that was found.
+        position: frames already decoded.
+    """
+
+    T: Tensor
+    V: Tensor
+    G: Tensor
+    Q: Tensor
+    heard: Tensor
+    response: MatrixResponse
+    position: int
+
+
+class FastMNMF(Decoder):
+    """Multichannel nonnegative matrix factorization with jointly diagonalisable spatial covariances.
+
+    Source k has the variance R_k = T_k V_k and the covariance R_k Q^-1 diag(g_k) Q^-H, which holds its reverberation where ILRMA
+    knows a point only. Multiplicative updates of T, V and G and sweeps of iterative source steering for Q raise the likelihood by
+    turns; then a Wiener filter, x_k = Q^-1 diag(R_k g_k / sum_j R_j g_j) Q y at the reference microphone, changes from frame to
+    frame. Which optimum is found depends on the start: ILRMA, whose outputs are the components and, to begin with, the sources.
+    The response that it finds is, for each source, the column of its covariance that belongs to the reference microphone.
+
+    With fewer sources than microphones the other components belong to all of them. More sources than microphones need model 1
+    and a response to all of them, which then says how much of each source every component holds.
+
+    Args:
+        n_sources: sources; None: those of the response, or as many as microphones. Without a response the loudest outputs of the
+            start become the sources.
+        model: 1, weights g_k of every frequency, or 2, the same at all frequencies (FastMNMF2).
+        n_bases: spectra a source.
+        n_iter: updates.
+        start: separation that comes first; None: `ILRMA()`.
+        reference: microphone, from 0, at which the sources are heard.
+
+    Cost: the start's, and O(n_iter freq mic frame (n_bases + mic^2)). Differentiable in y through the torch statements. Latency:
+    the whole recording in `init`.
+
+    Raises: ShapeError for more sources than microphones without what they need, no basis, or a model that there is not.
+
+    References: K. Sekiguchi, A. A. Nugraha, Y. Bando and K. Yoshii, "Fast multichannel source separation based on jointly
+    diagonalizable spatial covariance matrices", EUSIPCO 2019; K. Sekiguchi, Y. Bando, A. A. Nugraha, K. Yoshii and T. Kawahara,
+    "Fast multichannel nonnegative matrix factorization with directivity-aware jointly-diagonalizable spatial covariance matrices
+    for blind source separation", IEEE/ACM TASLP 2020.
+    """
+
+    reference: int
+
+    def __init__(
+        self,
+        n_sources: int | None = None,
+        *,
+        model: Literal[1, 2] = 1,
+        n_bases: int = 4,
+        n_iter: int = 20,
+        start: Demixing | None = None,
+        reference: int = 0,
+    ) -> None:
+        super().__init__()
+        if model not in (1, 2) or n_bases < 1:
+            raise ShapeError(f"FastMNMF: model={model!r}, n_bases={n_bases} came; model 1 or 2 and at least one basis are needed")
+        self.n_sources, self.model, self.n_bases, self.n_iter, self.reference = n_sources, model, n_bases, n_iter, reference
+        self.start = ILRMA() if start is None else start
+
+    def init(self, y: Tensor, response: Response | None = None, *, generator: torch.Generator | None = None) -> FastMNMFState:
+        """Fit the model to the whole recording."""
+        n_mics = y.shape[-3]
+        A = None if response is None else response.matrix()
+        known = 0 if A is None else A.shape[-1]
+        n_sources = self.n_sources or known or n_mics
+        if max(n_sources, known) > n_mics and (self.model == 2 or n_sources != known):
+            raise ShapeError(
+                f"FastMNMF: {max(n_sources, known)} sources came for {n_mics} microphones; more sources than microphones need"
+                " model 1 and a response to all of them"
+            )
+        top = DEFAULT_TOP_HZ if response is None else float(response.frequencies[-1])
+        mixture = normalised(y)
+        white = whitened(mixture)
+        Q, power = unit_power(white.parts, self._components(mixture, A, top).to(white.factor.dtype) @ white.factor)
+        if A is None and n_sources < n_mics:
+            order = self._loudest_first(Q, power, white.factor)
+            Q, power = Q.gather(-2, order[..., None].expand_as(Q)), power.gather(-2, order[..., None].expand_as(power))
+        if A is not None and n_sources > n_mics:
+            guess, G = _from_response(A.to(Q.dtype), Q, white)
+        else:
+            guess, G = power[..., :n_sources, :], _from_outputs(power, n_sources)
+        T, V = starting_factors(guess, self.n_bases, top)
+        G = G if self.model == 1 else G[..., :1, :, :]
+        for _ in range(self.n_iter):
+            T, V, G = joint_update(power, T, V, G)
+            Q = iss_update(Q, source_covariances(white.parts, joint_weights(T, V, G), white.noise), SWEEPS["iss"])
+            power = output_power(white.parts, Q, pooled=False)
+        inverse = white.factor @ torch.linalg.inv(Q)
+        heard = inverse[..., self.reference, :]
+        column = inverse @ (G.to(heard.real.dtype) * heard.conj()[..., None, :]).mT
+        own = column[..., self.reference : self.reference + 1, :].real.clamp_min(torch.finfo(heard.real.dtype).tiny)
+        frequencies = torch.arange(y.shape[-2], dtype=torch.float64) if response is None else response.frequencies
+        Q = torch.linalg.solve_triangular(white.factor, Q, upper=False, left=False)
+        return FastMNMFState(T, V, G, Q.to(y.dtype), heard.to(y.dtype), MatrixResponse(column / own, frequencies), 0)
+
+    def step(self, y: Tensor, state: FastMNMFState) -> tuple[Estimate, FastMNMFState]:
+        """Filter the next frames."""
+        end = state.position + y.shape[-1]
+        if end > state.V.shape[-1]:
+            raise ShapeError(
+                f"FastMNMF: frames up to {end} came after an init with {state.V.shape[-1]}; it knows those only, so init with the"
+                " whole recording"
+            )
+        V = state.V[..., state.position : end]
+        components = apply(state.Q, y).movedim(-3, -2) * joint_weights(state.T, V, state.G)
+        variances = torch.einsum("...fkb,...kbt->...fkt", state.T, V)
+        x = variances * ((state.heard[..., None, :] * state.G) @ components)
+        stats = {"condition": condition(state.response.matrix())}
+        return Estimate(x.movedim(-3, -2), state.response, stats), state._replace(position=end)
+
+    def _components(self, mixture: Tensor, A: Tensor | None, top: float) -> Tensor:
+        """D (..., freq, mic, mic) of the start; blind where it could not take so many sources."""
+        if A is None or A.shape[-1] > mixture.shape[-2]:
+            return self.start.learn(mixture, identity(mixture), top)
+        start = starting_matrix(A, self.start.loading).to(mixture.dtype).expand(*mixture.shape[:-1], -1)
+        return self.start.learn_with_response(mixture, start, top, A)
+
+    def _loudest_first(self, Q: Tensor, power: Tensor, factor: Tensor) -> Tensor:
+        """(..., freq, component) order by the power that the reference microphone hears."""
+        row = factor[..., self.reference : self.reference + 1, :]
+        heard = torch.linalg.solve(Q, row, left=False)[..., 0, :].abs().square() * power.mean(-1)
+        order: Tensor = heard.sum(-2, keepdim=True).argsort(dim=-1, descending=True)
+        return order.expand(Q.shape[:-1])
+
+
+def _from_outputs(power: Tensor, n_sources: int) -> Tensor:
+    """G (..., freq, source, component) where the first components are the sources, and the others belong to all."""
+    n_mics = power.shape[-2]
+    own = torch.eye(n_sources, dtype=power.dtype, device=power.device) * (1 - LEAK) + LEAK
+    shared = torch.full((n_sources, n_mics - n_sources), 1 / n_sources, dtype=power.dtype, device=power.device)
+    return torch.cat([own, shared], dim=-1).expand(*power.shape[:-2], n_sources, n_mics)
+
+
+def _from_response(A: Tensor, Q: Tensor, white: Whitened) -> tuple[Tensor, Tensor]:
+    """Power (..., freq, source, frame) of a beam to each source, and G by how strongly the components hear it."""
+    beams = torch.linalg.solve(load_diagonal(A @ A.mH, LOADING), A).mH
+    _, guess = unit_power(white.parts, beams @ white.factor)
+    G = (Q @ torch.linalg.solve_triangular(white.factor, A, upper=False)).abs().square().mT
+    return guess, (G / G.sum(-1, keepdim=True).clamp_min(torch.finfo(G.dtype).tiny) + LEAK).to(guess.dtype)

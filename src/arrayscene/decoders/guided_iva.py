@@ -1,0 +1,84 @@
+"""Independent vector analysis with the variances of sources that another decoder found."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from arrayscene.decoders.base import Decoder
+from arrayscene.decoders.demixing import DEFAULT_TOP_HZ, Demixing, DemixingState, check_count, completed, normalised, scaled
+from arrayscene.decoders.majorization import whitened
+from arrayscene.decoders.source_models import source_weights
+from arrayscene.decoders.transforms import at_frequencies_of, frequencies_of, resynthesised
+from arrayscene.errors import ShapeError
+from arrayscene.kernels import iss_update, output_power, source_covariances
+from arrayscene.linalg import load_diagonal
+from arrayscene.response import Response
+from arrayscene.stft import STFT
+
+LOADING = 1e-4
+"""Relative diagonal loading of the recording's covariance in the start."""
+
+
+class GuidedIVA(Demixing):
+    """The linear separation that another decoder's sources ask for: a demixing matrix learnt with their variances.
+
+    minimises sum_k sum_t |w_k^H y(t)|^2 / v_k(t) - 2 T log |det W| with v_k(f, t) held at the variance of the guide's source k,
+    by sweeps of iterative source steering that start from the least-squares fit of W y to the guide. A filter that changes from
+    frame to frame separates further than a linear one, but it distorts; what is learnt from its variances separates nearly as
+    far, without the distortion, and serves as the pilot of a better filter.
+
+    Args:
+        guide: decoder of whole recordings, in the frames of `guide_stft`.
+        stft: transform of the frames that come in, with long windows.
+        guide_stft: transform of the guide's frames.
+        n_iter: sweeps; before each the variances of idle outputs are taken anew.
+        reference: microphone, from 0, at which the sources are heard.
+
+    Cost: the guide's, plus O(n_iter freq mic^2 frame). Not differentiable where the guide is not. Latency: the whole recording
+    in `init`, none beyond the transform in `step`.
+
+    Raises: ShapeError for frames that `stft` did not make, a guide that learns block by block, and more sources than microphones.
+
+    Reference: N. Makishima et al., "Independent deeply learned matrix analysis for determined audio source separation", IEEE/ACM
+    TASLP 2019, whose variances come from a network.
+    """
+
+    def __init__(self, guide: Decoder, stft: STFT, guide_stft: STFT, *, n_iter: int = 3, reference: int = 0) -> None:
+        super().__init__(reference=reference)
+        if guide.block is not None:
+            raise ShapeError(f"GuidedIVA: {type(guide).__name__} learns block by block; take one of whole recordings")
+        self.guide, self.stft, self.guide_stft, self.n_iter = guide, stft, guide_stft, n_iter
+
+    def init(self, y: Tensor, response: Response | None = None, *, generator: torch.Generator | None = None) -> DemixingState:
+        """Run the guide and learn the demixing matrix from its variances."""
+        samples = resynthesised(y, self.stft, "GuidedIVA")
+        known = at_frequencies_of(self.guide_stft, response)
+        x = self.guide(self.guide_stft(samples), known, generator=generator).x
+        x = self.stft(self.guide_stft.inverse(x, samples.shape[-1]))[..., : y.shape[-1]]
+        n_sources, n_mics = x.shape[-3], y.shape[-3]
+        check_count("GuidedIVA", n_sources, n_mics)
+        guided = normalised(x)
+        mixture = normalised(y)
+        top = DEFAULT_TOP_HZ if response is None else float(response.frequencies[-1])
+        D = self._sweeps(mixture, completed(_fit(guided, mixture)), guided.abs().square(), top)
+        return scaled(D, y, n_sources, self.reference, frequencies_of(self.stft, response))
+
+    def _sweeps(self, mixture: Tensor, start: Tensor, guided: Tensor, top: float) -> Tensor:
+        white, n_sources = whitened(mixture), guided.shape[-2]
+        weights = source_weights(guided, "banded", top)
+        W = start.to(white.factor.dtype) @ white.factor
+        for _ in range(self.n_iter):
+            idle = output_power(white.parts, W, pooled=False)[..., n_sources:, :]
+            if idle.shape[-2]:
+                weights = torch.cat([weights[..., :n_sources, :], source_weights(idle, "banded", top)], dim=-2)
+            W = iss_update(W, source_covariances(white.parts, weights, white.noise), 1)
+        D: Tensor = torch.linalg.solve_triangular(white.factor, W, upper=False, left=False)
+        return D
+
+
+def _fit(x: Tensor, y: Tensor) -> Tensor:
+    """D (..., freq, source, mic) that makes D y closest to x, both (..., freq, channel, frame)."""
+    R_yy = load_diagonal(y @ y.mH, LOADING).to(torch.complex128)
+    D: Tensor = torch.linalg.solve(R_yy, (x @ y.mH).to(R_yy.dtype), left=False)
+    return D.to(y.dtype)

@@ -1,0 +1,70 @@
+"""Iterative projection: each row of a demixing matrix replaced by the best there is, the others as they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numba import njit
+from numpy.typing import NDArray
+from torch import Tensor
+
+from arrayscene.kernels.dispatch import FASTMATH, compiled
+from arrayscene.kernels.factor import factorize, solve_factorized
+from arrayscene.kernels.rows import TINY, by_frequency, factorize_gram, pseudo_inverse, pseudo_inverse_column, replace_row
+
+
+def ip_update(W: Tensor, V: Tensor, n_sweeps: int = 1) -> Tensor:
+    """Sweeps of iterative projection over all rows: w_k^H <- a / sqrt(a^H V_k a), a = V_k^-1 W^+ e_k.
+
+    W^+ = W^H (W W^H)^-1. With as many rows as microphones a is (W V_k)^-1 e_k; with fewer, on a white mixture, the other outputs
+    are taken to be noise that is orthogonal to the rows.
+
+    Args:
+        W: (..., freq, source, mic) complex128.
+        V: (..., freq, source, mic, mic) complex128 Hermitian, positive definite; see `source_covariances`.
+        n_sweeps: over all rows, with the same V.
+
+    Cost: O(freq source (mic^3 + n_sweeps source^2 mic)). Differentiable through the torch statement.
+
+    References: N. Ono, "Stable and fast update rules for independent vector analysis based on auxiliary function technique",
+    WASPAA 2011; R. Scheibler and N. Ono, "Independent vector analysis with more microphones than sources", WASPAA 2019.
+    """
+    if not compiled(W, V):
+        return ip_update_torch(W, V, n_sweeps)
+    return by_frequency(_ip, W, V, n_sweeps)
+
+
+def ip_update_torch(W: Tensor, V: Tensor, n_sweeps: int = 1) -> Tensor:
+    """The same in plain torch: the readable statement that the kernel is held to."""
+    for k in list(range(W.shape[-2])) * n_sweeps:
+        q = pseudo_inverse(W)[..., k : k + 1]
+        a = torch.linalg.solve(V[..., k, :, :], q)
+        power = (q.mH @ a).real.clamp_min(TINY)
+        W = replace_row(W, k, (a * power.rsqrt()).mH)
+    return W
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
+def _ip(rows: NDArray[Any], covariances: NDArray[Any], n_sweeps: int) -> None:
+    n_freqs, n_sources, n_mics = rows.shape
+    gram, G = np.empty((n_sources, n_sources), np.complex128), np.empty((n_sources, n_sources), np.complex128)
+    unit, L = np.empty(n_sources, np.complex128), np.empty((n_sources, n_mics, n_mics), np.complex128)
+    q, a = np.empty(n_mics, np.complex128), np.empty(n_mics, np.complex128)
+    for f in range(n_freqs):
+        W = rows[f]
+        for k in range(n_sources):
+            factorize(covariances[f, k], L[k])
+        for update in range(n_sweeps * n_sources):
+            k = update % n_sources
+            factorize_gram(W, gram, G)
+            pseudo_inverse_column(W, G, k, unit, q)
+            a[:] = q
+            solve_factorized(L[k], a)
+            power = 0.0
+            for p in range(n_mics):
+                power += (np.conj(q[p]) * a[p]).real
+            scale = 1 / np.sqrt(max(power, TINY))
+            for p in range(n_mics):
+                W[k, p] = np.conj(a[p]) * scale
