@@ -183,8 +183,8 @@ def _score_turns(cases: list[tuple[np.ndarray, MicrophoneArray, np.ndarray]]) ->
     for samples, array, azimuths in cases:
         known, is_line = azimuths.tolist(), array.ambiguity == "cone"
         alone.append(diagnose(Recording(samples, RATE, array), azimuths=known).corrected is None)
-        wrongs = [(replace(array, positions=array.positions * [1.0, -1.0, 1.0]), "mirrored")]
-        wrongs = [(wrongs[0][0], "the other way round")] if is_line else [*wrongs, (array.rotated(yaw=-1.2), "turned by")]
+        mirrored, turned = replace(array, positions=array.positions * [1.0, -1.0, 1.0]), array.rotated(yaw=-1.2)
+        wrongs = [(mirrored, "the other way round")] if is_line else [(mirrored, "mirrored"), (turned, "turned by")]
         for wrong, words in wrongs:
             diagnosis = diagnose(Recording(samples, RATE, wrong), azimuths=known)
             right = diagnosis.corrected is not None and _turned_right(diagnosis.corrected, array)
@@ -204,7 +204,7 @@ def _score_turns(cases: list[tuple[np.ndarray, MicrophoneArray, np.ndarray]]) ->
 
 
 def _looks_alike(azimuths: np.ndarray, array: MicrophoneArray) -> bool:
-    """Whether turning or mirroring puts the talkers where talkers are, within 12 degrees: then nothing tells one from the other."""
+    """Whether turning or mirroring puts the talkers where talkers are, within 12 degrees: then nothing tells the one."""
     if array.ambiguity == "cone":
         along = np.stack([np.cos(azimuths), np.sin(azimuths)], axis=1) @ np.ptp(array.positions, axis=0)[:2]
         along = np.sort(along) / np.linalg.norm(np.ptp(array.positions, axis=0))

@@ -13,7 +13,7 @@ from arrayscene.decoders.ilrma import ILRMA, starting_factors, unit_power
 from arrayscene.decoders.majorization import SWEEPS, whitened
 from arrayscene.decoders.quality import condition
 from arrayscene.errors import ShapeError
-from arrayscene.kernels import Whitened, iss_update, joint_update, joint_weights, output_power, source_covariances
+from arrayscene.kernels import Whitened, component_weights, fastmnmf_update
 from arrayscene.linalg import apply, load_diagonal
 from arrayscene.response import MatrixResponse, Response
 
@@ -121,9 +121,7 @@ class FastMNMF(Decoder):
         T, V = starting_factors(guess, self.n_bases, top)
         G = G if self.model == 1 else G[..., :1, :, :]
         for _ in range(self.n_iter):
-            T, V, G = joint_update(power, T, V, G)
-            Q = iss_update(Q, source_covariances(white.parts, joint_weights(T, V, G), white.noise), SWEEPS["iss"])
-            power = output_power(white.parts, Q, pooled=False)
+            Q, T, V, G = fastmnmf_update(white, Q, T, V, G, SWEEPS["iss"])
         inverse = white.factor @ torch.linalg.inv(Q)
         heard = inverse[..., self.reference, :]
         column = inverse @ (G.to(heard.real.dtype) * heard.conj()[..., None, :]).mT
@@ -141,7 +139,7 @@ class FastMNMF(Decoder):
                 " whole recording"
             )
         V = state.V[..., state.position : end]
-        components = apply(state.Q, y).movedim(-3, -2) * joint_weights(state.T, V, state.G)
+        components = apply(state.Q, y).movedim(-3, -2) * component_weights(state.T, V, state.G)
         variances = torch.einsum("...fkb,...kbt->...fkt", state.T, V)
         x = variances * ((state.heard[..., None, :] * state.G) @ components)
         stats = {"condition": condition(state.response.matrix())}

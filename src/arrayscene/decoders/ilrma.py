@@ -11,7 +11,7 @@ from arrayscene.decoders.auxiva import AuxIVA
 from arrayscene.decoders.demixing import Demixing
 from arrayscene.decoders.majorization import SWEEPS, whitened
 from arrayscene.errors import ShapeError
-from arrayscene.kernels import iss_update, nmf_update, nmf_weights, output_power, source_covariances
+from arrayscene.kernels import ilrma_update, output_power
 
 CORNER_HZ = 700.0
 """Where the scale on which the bands of the start are equally wide turns from linear to logarithmic (the mel scale)."""
@@ -84,10 +84,7 @@ class ILRMA(Demixing):
         W, power = unit_power(white.parts, D.to(white.factor.dtype) @ white.factor)
         T, V = starting_factors(power, self.n_bases, top)
         for _ in range(self.n_iter):
-            T, V = nmf_update(power, T, V, tail)
-            covariances = source_covariances(white.parts, nmf_weights(power, T, V, tail), white.noise)
-            W = iss_update(W, covariances, SWEEPS["iss"])
-            power = output_power(white.parts, W, pooled=False)
+            W, T, V = ilrma_update(white, W, T, V, tail, SWEEPS["iss"])
         result: Tensor = torch.linalg.solve_triangular(white.factor, W, upper=False, left=False)
         return result
 

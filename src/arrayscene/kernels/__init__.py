@@ -14,12 +14,12 @@ from arrayscene.kernels.covariances import (
     source_covariances,
     source_covariances_torch,
 )
-from arrayscene.kernels.fastmnmf import joint_update, joint_update_torch, joint_weights, joint_weights_torch
+from arrayscene.kernels.fastmnmf import component_weights, fastmnmf_update, fastmnmf_update_torch
+from arrayscene.kernels.ilrma import ilrma_update, ilrma_update_torch
 from arrayscene.kernels.ip import ip_update, ip_update_torch
 from arrayscene.kernels.ip2 import ip2_update, ip2_update_torch
 from arrayscene.kernels.ipa import ipa_update, ipa_update_torch
 from arrayscene.kernels.iss import iss_sweep, iss_sweep_torch, iss_update, iss_update_torch
-from arrayscene.kernels.nmf import nmf_update, nmf_update_torch, nmf_weights, nmf_weights_torch
 from arrayscene.kernels.past import filter_past, filter_past_torch, stacked_past
 from arrayscene.kernels.principal import Principal, principal, principal_torch
 from arrayscene.kernels.recursive_wpe import recursive_prediction, recursive_prediction_torch
@@ -36,10 +36,15 @@ __all__ = [
     "banded_weights_torch",
     "cacgmm_rounds",
     "cacgmm_rounds_torch",
+    "component_weights",
     "exact_covariance",
     "exact_covariance_torch",
+    "fastmnmf_update",
+    "fastmnmf_update_torch",
     "filter_past",
     "filter_past_torch",
+    "ilrma_update",
+    "ilrma_update_torch",
     "ip2_update",
     "ip2_update_torch",
     "ip_update",
@@ -50,16 +55,8 @@ __all__ = [
     "iss_sweep_torch",
     "iss_update",
     "iss_update_torch",
-    "joint_update",
-    "joint_update_torch",
-    "joint_weights",
-    "joint_weights_torch",
     "multichannel_wiener",
     "multichannel_wiener_torch",
-    "nmf_update",
-    "nmf_update_torch",
-    "nmf_weights",
-    "nmf_weights_torch",
     "output_power",
     "output_power_torch",
     "prediction_filter",
@@ -100,9 +97,8 @@ def self_test() -> str:
     steering = (y, eye[:, :3], y, w, eye[:, :3, :3], 3)
     white = whiten(y, torch.full((5,), 1e-3))
     updated = (eye[:, :3, :3] + 0.1, source_covariances(white.parts, w, white.noise))
-    power = y.abs().square()
-    factors = (torch.rand(5, 3, 2, generator=generator), torch.rand(3, 2, 40, generator=generator))
-    joint = (*factors, torch.rand(5, 3, 3, generator=generator))
+    factors = (updated[0], torch.rand(5, 3, 2, generator=generator), torch.rand(3, 2, 40, generator=generator))
+    gains = torch.rand(5, 3, 3, generator=generator)
     cases = (
         ("whiten", white.parts, whiten_torch(y, torch.full((5,), 1e-3)).parts),
         ("exact_covariance", exact_covariance(y), exact_covariance_torch(y)),
@@ -123,10 +119,8 @@ def self_test() -> str:
             cacgmm_rounds_torch(y, w.movedim(0, 1), 2, loading=1e-2, tied=True),
         ),
         ("iss_sweep", iss_sweep(y, w), iss_sweep_torch(y, w)),
-        ("joint_update", joint_update(power, *joint)[2], joint_update_torch(power, *joint)[2]),
-        ("joint_weights", joint_weights(*joint), joint_weights_torch(*joint)),
-        ("nmf_update", nmf_update(power, *factors, 0.1)[1], nmf_update_torch(power, *factors, 0.1)[1]),
-        ("nmf_weights", nmf_weights(power, *factors, 0.1), nmf_weights_torch(power, *factors, 0.1)),
+        ("ilrma_update", ilrma_update(white, *factors, 0.1, 2)[2], ilrma_update_torch(white, *factors, 0.1, 2)[2]),
+        ("fastmnmf_update", fastmnmf_update(white, *factors, gains, 2)[2], fastmnmf_update_torch(white, *factors, gains, 2)[2]),
         ("multichannel_wiener", multichannel_wiener(*wiener), multichannel_wiener_torch(*wiener)),
         ("filter_past", filter_past(y, eye[:, :2].to(y.dtype), 3), filter_past_torch(y, eye[:, :2].to(y.dtype), 3)),
         ("prediction_filter", prediction_filter(*prediction), prediction_filter_torch(*prediction)),

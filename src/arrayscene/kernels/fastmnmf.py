@@ -1,4 +1,4 @@
-"""Multiplicative updates of sources whose full-rank spatial covariances become diagonal by one matrix a frequency."""
+"""Rounds of FastMNMF: the joint diagonaliser and the source models improved in one or two passes over frequency."""
 
 from __future__ import annotations
 
@@ -10,167 +10,117 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from arrayscene.kernels.covariances import _covariances, output_power_torch, source_covariances_torch
 from arrayscene.kernels.dispatch import FASTMATH, compiled
-from arrayscene.kernels.nmf import FLOOR, fill_variance, step
+from arrayscene.kernels.ilrma import fill_power
+from arrayscene.kernels.iss import _update as _steer
+from arrayscene.kernels.iss import iss_update_torch
+from arrayscene.kernels.nmf import FLOOR, add_for_activations, fill_variance, multiply_by_step, step, update_spectra
+from arrayscene.kernels.whitening import Whitened
 
 
-def joint_update(power: Tensor, T: Tensor, V: Tensor, G: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """One multiplicative update of the spectra T, then the activations V, then the spatial weights G of every source.
+def fastmnmf_update(
+    white: Whitened, Q: Tensor, T: Tensor, V: Tensor, G: Tensor, n_sweeps: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """One update of the diagonaliser Q, then of the spectra T, the spatial weights G and the activations V.
 
-    The components z = Q y of the recording have variances Y = G^T R + `FLOOR`, with R = T V those of the sources. Every factor is
-    multiplied by (found / expected)^(1/2), where found = sum |z|^2 / Y^2 and expected = sum 1 / Y, both weighted by how Y grows
-    with that factor. Never lowers the likelihood.
+    The components Q z of the white recording z have variances Y = G^T R + `FLOOR`, with R = T V those of the sources. Q is swept
+    by iterative source steering against the covariances that 1 / Y weights. Every other factor is multiplied by
+    (found / expected)^(1/2), where found = sum |Q z|^2 / Y^2 and expected = sum 1 / Y, both weighted by how Y grows with that
+    factor. No step lowers the likelihood.
 
     Args:
-        power: (..., freq, component, frame) real |z|^2, mean over frames near 1.
+        white: the recording.
+        Q: (..., freq, component, mic) complex128, of the white recording; components have a power near 1.
         T: (..., freq, source, basis) real, >= 0.
         V: (..., source, basis, frame) real, >= 0.
         G: (..., freq, source, component) real, >= 0 (FastMNMF1); a single frequency serves all (FastMNMF2).
+        n_sweeps: of Q, with the same covariances.
 
-    Returns: the updated T, V and G; what came is not changed.
+    Returns: the updated Q, T, V and G; what came is not changed.
 
-    Cost: O(freq source frame (basis + component)), in two passes over frequency. Differentiable through the torch statement.
+    Cost: O(freq frame (source basis + source mic + mic^3)). Differentiable through the torch statement.
 
-    Reference: K. Sekiguchi, Y. Bando, A. A. Nugraha, K. Yoshii and T. Kawahara, "Fast multichannel nonnegative matrix
+    References: K. Sekiguchi, Y. Bando, A. A. Nugraha, K. Yoshii and T. Kawahara, "Fast multichannel nonnegative matrix
     factorization with directivity-aware jointly-diagonalizable spatial covariance matrices for blind source separation", IEEE/ACM
-    TASLP 2020.
+    TASLP 2020; R. Scheibler and N. Ono, ICASSP 2020 (the sweep).
     """
-    if not compiled(power, T, V, G):
-        return joint_update_torch(power, T, V, G)
-    T, V, G = (factor.clone(memory_format=torch.contiguous_format) for factor in (T, V, G))
-    items = (values.reshape(-1, *values.shape[-3:]).contiguous().numpy() for values in (power, T, V, G))
-    for item in zip(*items, strict=True):
-        _update_sources(*item)
-        _update_weights(*item)
-    return T, V, G
+    if not compiled(white.parts, white.noise, Q, T, V, G):
+        return fastmnmf_update_torch(white, Q, T, V, G, n_sweeps)
+    Q, T, V, G = (values.resolve_conj().clone(memory_format=torch.contiguous_format) for values in (Q, T, V, G))
+    parts, noise = (values.reshape(-1, *values.shape[-4:]).contiguous().numpy() for values in (white.parts, white.noise))
+    for item in zip(parts, noise, *(values.view(-1, *values.shape[-3:]).numpy() for values in (Q, T, V, G)), strict=True):
+        _update(*item, n_sweeps)  # type: ignore[call-arg]  # mypy cannot see through the star.
+    return Q, T, V, G
 
 
-def joint_update_torch(power: Tensor, T: Tensor, V: Tensor, G: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def fastmnmf_update_torch(
+    white: Whitened, Q: Tensor, T: Tensor, V: Tensor, G: Tensor, n_sweeps: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The same in plain torch: the readable statement that the kernel is held to."""
+    weights = component_weights(T, V, G)
+    Q = iss_update_torch(Q, source_covariances_torch(white.parts, weights, white.noise), n_sweeps)
+    power = output_power_torch(white.parts, Q, pooled=False)
     T = T * step(*(torch.einsum("...kbt,...fkt->...fkb", V, G @ ratio) for ratio in _ratios(power, T, V, G)))
-    V = V * step(*(torch.einsum("...fkb,...fkt->...kbt", T, G @ ratio) for ratio in _ratios(power, T, V, G)))
     R = torch.einsum("...fkb,...kbt->...fkt", T, V)
-    sums = (R @ ratio.mT for ratio in _ratios(power, T, V, G))
-    if G.shape[-3] == 1:
-        sums = (each.sum(-3, keepdim=True) for each in sums)
-    return T, V, G * step(*sums)
+    sums = [R @ ratio.mT for ratio in _ratios(power, T, V, G)]
+    G = G * step(*(each.sum(-3, keepdim=True) if G.shape[-3] == 1 else each for each in sums))
+    V = V * step(*(torch.einsum("...fkb,...fkt->...kbt", T, G @ ratio) for ratio in _ratios(power, T, V, G)))
+    return Q, T, V, G
 
 
-def joint_weights(T: Tensor, V: Tensor, G: Tensor) -> Tensor:
-    """Weights (..., freq, component, frame) of the auxiliary function that Q minimises: 1 / Y of `joint_update`.
-
-    Args: as in `joint_update`.
-
-    Cost: O(freq source frame (basis + component)). Differentiable through the torch statement.
-    """
-    if not compiled(T, V, G):
-        return joint_weights_torch(T, V, G)
-    weights = torch.empty((*T.shape[:-2], G.shape[-1], V.shape[-1]), dtype=T.dtype)
-    items = (values.reshape(-1, *values.shape[-3:]).contiguous().numpy() for values in (T, V, G))
-    for item_T, item_V, item_G, result in zip(*items, weights.view(-1, *weights.shape[-3:]).numpy(), strict=True):
-        _weights(item_T, item_V, item_G, result)
-    return weights
-
-
-def joint_weights_torch(T: Tensor, V: Tensor, G: Tensor) -> Tensor:
-    """The same in plain torch: the readable statement that the kernel is held to."""
+def component_weights(T: Tensor, V: Tensor, G: Tensor) -> Tensor:
+    """1 / Y (..., freq, component, frame), see `fastmnmf_update`."""
     return 1 / (G.mT @ torch.einsum("...fkb,...kbt->...fkt", T, V) + FLOOR)
 
 
 def _ratios(power: Tensor, T: Tensor, V: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
-    """|z|^2 / Y^2 and 1 / Y."""
-    inverse = joint_weights_torch(T, V, G)
+    """|Q z|^2 / Y^2 and 1 / Y."""
+    inverse = component_weights(T, V, G)
     return power * inverse.square(), inverse
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
-def _update_sources(power: NDArray[Any], T: NDArray[Any], V: NDArray[Any], G: NDArray[Any]) -> None:
-    n_freqs, n_mics, n_frames = power.shape
-    n_sources, n_bases = V.shape[:2]
-    kind = power.dtype.type
-    tiny = kind(np.finfo(power.dtype).tiny * 1e6)
-    V_found, V_expected = np.zeros(V.shape, power.dtype), np.zeros(V.shape, power.dtype)
-    R, inverse = np.empty((n_sources, n_frames), power.dtype), np.empty((n_mics, n_frames), power.dtype)
-    ratio, found, expected = np.empty_like(inverse), np.empty(n_frames, power.dtype), np.empty(n_frames, power.dtype)
-    for f in range(n_freqs):
-        gains = G[f if len(G) > 1 else 0]
-        for turn in range(2):
-            _fill_ratios(power[f], T[f], V, gains, R, ratio, inverse)
-            for k in range(n_sources):
-                found[:], expected[:] = 0, 0
-                for m in range(n_mics):
-                    gain, ratio_row, inverse_row = gains[k, m], ratio[m], inverse[m]
-                    for t in range(n_frames):
-                        found[t] += gain * ratio_row[t]
-                        expected[t] += gain * inverse_row[t]
-                for b in range(n_bases):
-                    if turn == 0:
-                        # R is that of the old spectra for all sources alike.
-                        row, upper, lower = V[k, b], kind(0), kind(0)
-                        for t in range(n_frames):
-                            upper += found[t] * row[t]
-                            lower += expected[t] * row[t]
-                        T[f, k, b] *= np.sqrt(max(upper, tiny) / max(lower, tiny))
-                    else:
-                        upper_row, lower_row, weight = V_found[k, b], V_expected[k, b], T[f, k, b]
-                        for t in range(n_frames):
-                            upper_row[t] += weight * found[t]
-                            lower_row[t] += weight * expected[t]
-    for k in range(n_sources):
-        for b in range(n_bases):
-            for t in range(n_frames):
-                V[k, b, t] *= np.sqrt(max(V_found[k, b, t], tiny) / max(V_expected[k, b, t], tiny))
-
-
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
-def _update_weights(power: NDArray[Any], T: NDArray[Any], V: NDArray[Any], G: NDArray[Any]) -> None:
-    n_freqs, n_mics, n_frames = power.shape
-    n_sources = len(V)
-    kind = power.dtype.type
-    tiny = np.finfo(power.dtype).tiny * 1e6
-    found, expected = np.zeros(G.shape), np.zeros(G.shape)
-    R, inverse = np.empty((n_sources, n_frames), power.dtype), np.empty((n_mics, n_frames), power.dtype)
-    ratio = np.empty_like(inverse)
-    for f in range(n_freqs):
-        place = f if len(G) > 1 else 0
-        _fill_ratios(power[f], T[f], V, G[place], R, ratio, inverse)
-        for k in range(n_sources):
-            for m in range(n_mics):
-                variance, ratio_row, inverse_row, upper, lower = R[k], ratio[m], inverse[m], kind(0), kind(0)
-                for t in range(n_frames):
-                    upper += variance[t] * ratio_row[t]
-                    lower += variance[t] * inverse_row[t]
-                found[place, k, m] += upper
-                expected[place, k, m] += lower
-    for place in range(len(G)):
-        for k in range(n_sources):
-            for m in range(n_mics):
-                G[place, k, m] *= np.sqrt(max(found[place, k, m], tiny) / max(expected[place, k, m], tiny))
-
-
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
-def _weights(T: NDArray[Any], V: NDArray[Any], G: NDArray[Any], weights: NDArray[Any]) -> None:
-    R = np.empty((V.shape[0], V.shape[2]), weights.dtype)
-    for f in range(len(weights)):
-        _fill_inverse(T[f], V, G[f if len(G) > 1 else 0], R, weights[f])
-
-
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
-def _fill_ratios(
-    power: NDArray[Any],
+def _update(
+    parts: NDArray[Any],
+    noise: NDArray[Any],
+    Q: NDArray[Any],
     T: NDArray[Any],
     V: NDArray[Any],
     G: NDArray[Any],
-    R: NDArray[Any],
-    ratio: NDArray[Any],
-    inverse: NDArray[Any],
+    n_sweeps: int,
 ) -> None:
-    """Of one frequency: ratio (component, frame) <- |z|^2 / Y^2, with what `_fill_inverse` fills."""
-    _fill_inverse(T, V, G, R, inverse)
-    for m in range(len(ratio)):
-        row, power_row, inverse_row = ratio[m], power[m], inverse[m]
-        for t in range(len(row)):
-            row[t] = power_row[t] * inverse_row[t] * inverse_row[t]
+    n_freqs, n_mics, _ = Q.shape
+    n_sources, _, n_frames = V.shape
+    shared = len(G) == 1
+    rows = np.empty((1, 2, n_mics, n_mics), parts.dtype)
+    covariances = np.empty((1, n_mics, n_mics, n_mics), np.complex128)
+    power, inverse = np.empty((1, n_mics, n_frames), parts.dtype), np.empty((1, n_mics, n_frames), parts.dtype)
+    ratio, R = np.empty_like(power[0]), np.empty((n_sources, n_frames), parts.dtype)
+    found, expected = np.empty_like(R[0]), np.empty_like(R[0])
+    sum_found, sum_expected, G_found, G_expected = np.zeros_like(V), np.zeros_like(V), np.zeros_like(G), np.zeros_like(G)
+    for f in range(n_freqs):
+        one, place = slice(f, f + 1), 0 if shared else f
+        _fill_inverse(T[f], V, G[place], R, inverse[0])
+        _covariances(parts[one], inverse, noise[one], covariances)
+        _steer(Q[one], covariances, n_sweeps)
+        fill_power(parts[one], Q[f], rows, power)
+        _fill_ratio(power[0], inverse[0], ratio)
+        for k in range(n_sources):
+            _gather(G[place, k], ratio, inverse[0], found, expected)
+            update_spectra(T[f, k], V[k], found, expected)
+        _fill_inverse(T[f], V, G[place], R, inverse[0])
+        _fill_ratio(power[0], inverse[0], ratio)
+        _add_for_weights(R, ratio, inverse[0], G_found[place], G_expected[place])
+        if not shared:
+            multiply_by_step(G[f], G_found[f], G_expected[f])
+            _add_frequency(power[0], T[f], V, G[f], R, inverse[0], ratio, found, expected, sum_found, sum_expected)
+    if shared:
+        multiply_by_step(G[0], G_found[0], G_expected[0])
+        for f in range(n_freqs):
+            fill_power(parts[f : f + 1], Q[f], rows, power)
+            _add_frequency(power[0], T[f], V, G[0], R, inverse[0], ratio, found, expected, sum_found, sum_expected)
+    multiply_by_step(V, sum_found, sum_expected)
 
 
 # Numba raises ZeroDivisionError unless told otherwise, and loops that may raise do not vectorise.
@@ -190,3 +140,60 @@ def _fill_inverse(T: NDArray[Any], V: NDArray[Any], G: NDArray[Any], R: NDArray[
                 row[t] += gain * variance[t]
         for t in range(len(row)):
             row[t] = kind(1) / row[t]
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
+def _fill_ratio(power: NDArray[Any], inverse: NDArray[Any], ratio: NDArray[Any]) -> None:
+    """Of one frequency: ratio (component, frame) <- power / Y^2."""
+    for m in range(len(ratio)):
+        for t in range(ratio.shape[1]):
+            ratio[m, t] = power[m, t] * inverse[m, t] * inverse[m, t]
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
+def _gather(gains: NDArray[Any], ratio: NDArray[Any], inverse: NDArray[Any], found: NDArray[Any], expected: NDArray[Any]) -> None:
+    """What a source's variance is to find and to expect (frame,), from all components with its gains (component,) there."""
+    found[:], expected[:] = 0, 0
+    for m in range(len(gains)):
+        gain, upper, lower = gains[m], ratio[m], inverse[m]
+        for t in range(len(found)):
+            found[t] += gain * upper[t]
+            expected[t] += gain * lower[t]
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
+def _add_for_weights(
+    R: NDArray[Any], ratio: NDArray[Any], inverse: NDArray[Any], found: NDArray[Any], expected: NDArray[Any]
+) -> None:
+    """Add what one frequency contributes to found and expected (source, component) of the spatial weights."""
+    kind = R.dtype.type
+    for k in range(found.shape[0]):
+        for m in range(found.shape[1]):
+            variance, upper_row, lower_row, upper, lower = R[k], ratio[m], inverse[m], kind(0), kind(0)
+            for t in range(len(variance)):
+                upper += variance[t] * upper_row[t]
+                lower += variance[t] * lower_row[t]
+            found[k, m] += upper
+            expected[k, m] += lower
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
+def _add_frequency(
+    power: NDArray[Any],
+    T: NDArray[Any],
+    V: NDArray[Any],
+    G: NDArray[Any],
+    R: NDArray[Any],
+    inverse: NDArray[Any],
+    ratio: NDArray[Any],
+    found: NDArray[Any],
+    expected: NDArray[Any],
+    sum_found: NDArray[Any],
+    sum_expected: NDArray[Any],
+) -> None:
+    """Add what one frequency contributes to found and expected (source, basis, frame) of the activations."""
+    _fill_inverse(T, V, G, R, inverse)
+    _fill_ratio(power, inverse, ratio)
+    for k in range(len(V)):
+        _gather(G[k], ratio, inverse, found, expected)
+        add_for_activations(T[k], found, expected, sum_found[k], sum_expected[k])

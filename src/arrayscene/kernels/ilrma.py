@@ -12,7 +12,8 @@ from torch import Tensor
 
 from arrayscene.kernels.covariances import _covariances, _power, output_power_torch, source_covariances_torch
 from arrayscene.kernels.dispatch import FASTMATH, compiled
-from arrayscene.kernels.iss import _update as _steer, iss_update_torch
+from arrayscene.kernels.iss import _update as _steer
+from arrayscene.kernels.iss import iss_update_torch
 from arrayscene.kernels.nmf import FLOOR, add_for_activations, fill_variance, multiply_by_step, step, update_spectra
 from arrayscene.kernels.whitening import Whitened
 
@@ -21,9 +22,9 @@ def ilrma_update(white: Whitened, W: Tensor, T: Tensor, V: Tensor, tail: float, 
     """One update of the demixing matrix W, then of the spectra T, then of the activations V.
 
     R = T V + `FLOOR` is the variance of a source, Q = (1 - tail) R + tail |y|^2. W is swept by iterative source steering against
-    the covariances that 1 / Q weights; T is multiplied by (sum_t V |y|^2 / (R Q) / sum_t V / R)^(1/2), and V likewise with sums over
-    frequency. With tail = 0 the sources are Gaussian, with tail = 2 / (2 + nu) they have Student's t distribution with nu degrees
-    of freedom. No step lowers the likelihood.
+    the covariances that 1 / Q weights; T is multiplied by (sum_t V |y|^2 / (R Q) / sum_t V / R)^(1/2), and V likewise with sums
+    over frequency. With tail = 0 the sources are Gaussian, with tail = 2 / (2 + nu) they have Student's t distribution with nu
+    degrees of freedom. No step lowers the likelihood.
 
     Args:
         white: the recording.
@@ -38,8 +39,8 @@ def ilrma_update(white: Whitened, W: Tensor, T: Tensor, V: Tensor, tail: float, 
     Cost: O(freq source (frame (basis + mic^2) + n_sweeps source mic^2)); in one pass, since memory is slower than the arithmetic.
     Differentiable through the torch statement.
 
-    References: D. Kitamura et al., "Determined blind source separation unifying independent vector analysis and nonnegative matrix
-    factorization", IEEE/ACM TASLP 2016; S. Mogami et al., "Independent low-rank matrix analysis based on complex Student's
+    References: D. Kitamura et al., "Determined blind source separation unifying independent vector analysis and nonnegative
+    matrix factorization", IEEE/ACM TASLP 2016; S. Mogami et al., "Independent low-rank matrix analysis based on complex Student's
     t-distribution for blind audio source separation", MLSP 2017; R. Scheibler and N. Ono, ICASSP 2020 (the sweep).
     """
     if not compiled(white.parts, white.noise, W, T, V):
@@ -47,7 +48,7 @@ def ilrma_update(white: Whitened, W: Tensor, T: Tensor, V: Tensor, tail: float, 
     W, T, V = (values.resolve_conj().clone(memory_format=torch.contiguous_format) for values in (W, T, V))
     parts, noise = (values.reshape(-1, *values.shape[-4:]).contiguous().numpy() for values in (white.parts, white.noise))
     for item in zip(parts, noise, *(values.view(-1, *values.shape[-3:]).numpy() for values in (W, T, V)), strict=True):
-        _update(*item, tail, n_sweeps)
+        _update(*item, tail, n_sweeps)  # type: ignore[call-arg]  # mypy cannot see through the star.
     return W, T, V
 
 
@@ -97,7 +98,7 @@ def _update(
     for f in range(n_freqs):
         one = slice(f, f + 1)
         if tail > 0:
-            _fill_power(parts[one], W[f], rows, power)
+            fill_power(parts[one], W[f], rows, power)
         else:
             power[:] = 0
         for k in range(n_sources):
@@ -106,7 +107,7 @@ def _update(
                 weights[0, k, t] = kind(1) / (keep * R[k, t] + share * power[0, k, t])
         _covariances(parts[one], weights, noise[one], covariances)
         _steer(W[one], covariances, n_sweeps)
-        _fill_power(parts[one], W[f], rows, power)
+        fill_power(parts[one], W[f], rows, power)
         for turn in range(2):
             for k in range(n_sources):
                 for t in range(n_frames):
@@ -123,8 +124,8 @@ def _update(
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
-def _fill_power(parts: NDArray[Any], W: NDArray[Any], rows: NDArray[Any], power: NDArray[Any]) -> None:
-    """power (1, source, frame) <- |W z|^2 of one frequency."""
+def fill_power(parts: NDArray[Any], W: NDArray[Any], rows: NDArray[Any], power: NDArray[Any]) -> None:
+    """Power (1, source, frame) <- |W z|^2 of one frequency."""
     for k in range(W.shape[0]):
         for m in range(W.shape[1]):
             rows[0, 0, k, m], rows[0, 1, k, m] = W[k, m].real, W[k, m].imag

@@ -32,7 +32,7 @@ def step(found: Tensor, expected: Tensor) -> Tensor:
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
 def multiply_by_step(factor: NDArray[Any], found: NDArray[Any], expected: NDArray[Any]) -> None:
-    """factor <- factor (found / expected)^(1/2), of any shape."""
+    """Factor <- factor (found / expected)^(1/2), of any shape."""
     tiny = np.finfo(factor.dtype).tiny * 1e6
     values, upper, lower = factor.ravel(), found.ravel(), expected.ravel()
     for i in range(values.size):
