@@ -9,7 +9,7 @@ from common import ROOT, shared_folder
 from arrayscene.bench import SETS, make_scenes, run
 from arrayscene.bench.page import write
 from arrayscene.bench.peers import peers
-from arrayscene.cli.bench import OURS
+from arrayscene.bench.run import OURS
 
 N_SCENES, FIRST = 20, 7000
 """Numbers that no tuning used."""

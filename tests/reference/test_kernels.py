@@ -1,7 +1,5 @@
 """Compiled kernels against their plain statements, and those against the formula, bin by bin."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import torch
@@ -10,8 +8,6 @@ from torch import Tensor
 from arrayscene.kernels import (
     banded_weights,
     banded_weights_torch,
-    iss_sweep,
-    iss_sweep_torch,
     multichannel_wiener,
     multichannel_wiener_torch,
     self_test,
@@ -24,15 +20,9 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(5)
 
 
-def iss_case(dtype: torch.dtype, *leading: int) -> tuple[Tensor, Tensor]:
-    g = generator()
-    y = torch.randn(*leading, 7, 4, 33, dtype=dtype, generator=g)
-    return y, torch.rand(*leading, 7, 4, 33, dtype=y.real.dtype, generator=g) ** 3 + 0.01
-
-
 def banded_case(dtype: torch.dtype, *leading: int) -> tuple[Tensor, Tensor]:
     """Powers that span 80 dB; bands of 1, up to 3 and all bins."""
-    y, _ = iss_case(dtype, *leading)
+    y = torch.randn(*leading, 7, 4, 33, dtype=dtype, generator=generator())
     bins = torch.arange(7)
     edges = [torch.stack([(bins - half).clamp(min=0), (bins + half + 1).clamp(max=7)], dim=-1) for half in (0, 1, 7)]
     return y.abs().square() * 10 ** (-8 * torch.rand(y.shape, dtype=y.real.dtype, generator=generator())), torch.stack(edges)
@@ -56,16 +46,6 @@ def assert_close(found: Tensor, wanted: Tensor, allowed: float) -> None:
 
 @pytest.mark.parametrize("leading", [(), (2,), (2, 3)])
 @pytest.mark.parametrize(("dtype", "allowed"), PRECISION)
-def test_iss_kernel(dtype: torch.dtype, allowed: float, leading: tuple[int, ...]) -> None:
-    outputs, weights = iss_case(dtype, *leading)
-    before = outputs.clone()
-    for each in (weights, weights[..., :1, :, :]):
-        assert_close(iss_sweep(outputs, each), iss_sweep_torch(outputs, each), allowed)
-    assert torch.equal(outputs, before)
-
-
-@pytest.mark.parametrize("leading", [(), (2,), (2, 3)])
-@pytest.mark.parametrize(("dtype", "allowed"), PRECISION)
 def test_banded_kernel(dtype: torch.dtype, allowed: float, leading: tuple[int, ...]) -> None:
     power, edges = banded_case(dtype, *leading)
     assert_close(banded_weights(power, edges), banded_weights_torch(power, edges), allowed)
@@ -81,24 +61,20 @@ def test_wiener_kernel(dtype: torch.dtype, allowed: float, leading: tuple[int, .
 
 
 def test_kernels_take_views_and_lazy_conjugates() -> None:
-    outputs, weights = iss_case(torch.complex128)
-    turned = outputs.mT.contiguous().mT.conj()
-    assert_close(iss_sweep(turned, weights), iss_sweep_torch(turned.resolve_conj().contiguous(), weights), 1e-10)
     y, variances, covariances, noise, reference = wiener_case(torch.complex128)
     wanted = multichannel_wiener_torch(y.conj().resolve_conj(), variances, covariances.mT.contiguous(), noise, reference)
     assert_close(multichannel_wiener(y.conj(), variances.mT.contiguous().mT, covariances.conj(), noise, reference), wanted, 1e-10)
 
 
-@pytest.mark.parametrize(("kernel", "case"), [(iss_sweep, iss_case), (multichannel_wiener, wiener_case)])
-def test_gradients_flow_and_can_be_turned_off(kernel: Callable[..., Tensor], case: Callable[..., tuple[Tensor, ...]]) -> None:
-    first, second, *rest = case(torch.complex128)
+def test_gradients_flow_and_can_be_turned_off() -> None:
+    first, second, *rest = wiener_case(torch.complex128)
     first, second = first.requires_grad_(), second.requires_grad_()
-    kernel(first, second, *rest).abs().sum().backward()
+    multichannel_wiener(first, second, *rest).abs().sum().backward()
     for leaf in (first, second):
         assert leaf.grad is not None
         assert float(leaf.grad.abs().sum()) > 0
     with torch.no_grad():
-        assert not kernel(first, second, *rest).requires_grad
+        assert not multichannel_wiener(first, second, *rest).requires_grad
 
 
 def test_gradients_flow_through_banded_weights() -> None:

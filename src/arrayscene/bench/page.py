@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import platform
 from collections.abc import Callable
@@ -13,8 +14,9 @@ import numpy as np
 
 from arrayscene.array_files import write_whole
 from arrayscene.bench.peers import PEERS, importable
-from arrayscene.bench.run import Bench, Result
+from arrayscene.bench.run import COUNTING, Bench, Result
 from arrayscene.bench.scenes import SETS
+from arrayscene.choice import METHODS
 from arrayscene.report.palette import source_colour
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ def quality_over_time(bench: Bench) -> Figure:
         for method in dict.fromkeys(result.method for result in bench if result.kind == kind):
             mine = [r for r in bench if (r.kind, r.method) == (kind, method)]
             seconds, gain = _mean(mine, lambda r: r.seconds), _mean(mine, lambda r: r.gain_db)
-            colour = source_colour(2 if " " in method.replace(", counting", "") else 1).fill
+            colour = source_colour(1 if method in (*METHODS, COUNTING) else 2).fill
             axes.plot(seconds, gain, "o", color=colour)
             axes.annotate(method, (seconds, gain), xytext=(4, 3), textcoords="offset points", fontsize=7, color=colour)
         axes.set_xscale("log")
@@ -82,15 +84,14 @@ def write(bench: Bench, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     table, picture = folder / "separation.md", folder / "separation.png"
     write_whole(table, markdown(bench).encode())
-    figure = quality_over_time(bench)
-    part = picture.with_name(f".{picture.name}")
-    figure.savefig(part, format="png")
-    part.replace(picture)
+    drawn = io.BytesIO()
+    quality_over_time(bench).savefig(drawn, format="png")
+    write_whole(picture, drawn.getvalue())
     return [table, picture]
 
 
 def _row(method: str, results: list[Result]) -> tuple[str, ...]:
-    counted = f"{100 * _mean(results, lambda r: float(r.count_right)):.0f} %" if method.endswith("counting") else ""
+    counted = f"{100 * _mean(results, lambda r: float(r.count_right)):.0f} %" if method == COUNTING else ""
     return (
         method,
         f"{_mean(results, lambda r: r.gain_db):.2f}",

@@ -19,6 +19,15 @@ from arrayscene.bench.scenes import SAMPLE_RATE, BenchScene
 
 Progress = Callable[[str, float], None]
 
+COUNTING = "auto, counting"
+"""The automatic method, not told how many talkers there are."""
+
+OURS = ("auto", COUNTING, "auxiva", "ilrma", "fastmnmf", "mwf", "mvdr", "delay-and-sum")
+"""Methods of ours that are compared where nobody says which."""
+
+UNIT = 2**20 if sys.platform == "darwin" else 2**10
+"""What the system counts memory in, for megabytes: bytes on macOS, kilobytes on Linux."""
+
 
 class Result(NamedTuple):
     """One method on one scene.
@@ -31,7 +40,7 @@ class Result(NamedTuple):
         estoi, pesq: means, NaN where pystoi or pesq is not installed.
         count_right: whether as many sources were found as there are; True where the method cannot count.
         seconds: of the call, compilation not included.
-        peak_mb: most memory of the process so far, its imports included.
+        peak_mb: most memory of the process up to the end of the call, its imports included.
     """
 
     method: str
@@ -95,24 +104,27 @@ def _run_method(method: str, scenes: dict[str, list[BenchScene]]) -> Bench:
                 seconds = time.perf_counter() - start
             except ArraySceneError:
                 break
-            results.append(_score(method, kind, scene, estimates, seconds))
+            # Read before the scores are computed, whose packages need memory too.
+            peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / UNIT
+            results.append(_score(method, kind, scene, estimates, seconds, peak_mb))
     return results
 
 
 def _separator(method: str, scene: BenchScene) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    from arrayscene.choice import METHODS
     from arrayscene.errors import ShapeError
     from arrayscene.recording import Recording
     from arrayscene.recovery import recover
 
-    others = peers()
-    if method in others:
+    name = "auto" if method == COUNTING else method
+    if name not in METHODS:
         if len(scene.targets) > len(scene.samples):
             raise ShapeError(f"{method} separates at most {len(scene.samples)} talkers")
-        return others[method]
-    name, _, counting = method.partition(", ")
+        # Only here: the memory of other packages is not that of our methods.
+        return peers()[method]
 
     def separate(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        n_sources = None if counting else len(scene.targets)
+        n_sources = None if method == COUNTING else len(scene.targets)
         found = recover(Recording(samples, SAMPLE_RATE), scene.array, n_sources=n_sources, method=name)
         signals = [source.signal for source in found.sources]
         return np.stack(signals) if signals else np.zeros((0, samples.shape[-1]), np.float32)
@@ -120,7 +132,7 @@ def _separator(method: str, scene: BenchScene) -> Callable[[NDArray[np.float32]]
     return separate
 
 
-def _score(method: str, kind: str, scene: BenchScene, estimates: NDArray[np.float32], seconds: float) -> Result:
+def _score(method: str, kind: str, scene: BenchScene, estimates: NDArray[np.float32], seconds: float, peak_mb: float) -> Result:
     from arrayscene.metrics import match_sources, si_sdr
 
     before = si_sdr(scene.samples[:1], scene.targets)
@@ -131,8 +143,6 @@ def _score(method: str, kind: str, scene: BenchScene, estimates: NDArray[np.floa
         estimate, target, _ = match_sources(finite, scene.targets)
         heard[target] = finite[estimate]
     after = si_sdr(heard, scene.targets)
-    # The system counts in kilobytes on Linux and in bytes on macOS.
-    unit = 2**20 if sys.platform == "darwin" else 2**10
     return Result(
         method,
         kind,
@@ -140,9 +150,9 @@ def _score(method: str, kind: str, scene: BenchScene, estimates: NDArray[np.floa
         float(after.mean()),
         _estoi(heard, scene.targets),
         _pesq(heard, scene.targets),
-        not method.endswith("counting") or len(estimates) == len(scene.targets),
+        method != COUNTING or len(estimates) == len(scene.targets),
         seconds,
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit,
+        peak_mb,
     )
 
 

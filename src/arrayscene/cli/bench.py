@@ -11,10 +11,6 @@ from arrayscene.cli.progress import progress_bar
 from arrayscene.cli.table import print_table
 from arrayscene.errors import ShapeError
 
-COUNTING = "auto, counting"
-
-OURS = ("auto", COUNTING, "auxiva", "ilrma", "fastmnmf", "mwf", "mvdr", "delay-and-sum")
-
 
 def bench(
     scenes: Annotated[int, typer.Option(min=1, help="Scenes of each kind.")] = 3,
@@ -32,6 +28,7 @@ def bench(
     from arrayscene.bench import make_scenes, run
     from arrayscene.bench.page import HEADINGS, NOTE, rows, write
     from arrayscene.bench.peers import peers
+    from arrayscene.bench.run import COUNTING, OURS
     from arrayscene.choice import METHODS
 
     others = list(peers())

@@ -7,11 +7,9 @@ from typing import Literal
 from torch import Tensor
 
 from arrayscene.decoders.demixing import Demixing
-from arrayscene.decoders.majorization import NOISE, SWEEPS, UPDATES, check_update, held_to_directions, majorized, whitened
+from arrayscene.decoders.majorization import SWEEPS, UPDATES, check_update, held_to_directions, majorized, whitened
 from arrayscene.decoders.source_models import Model, check_model
 from arrayscene.kernels import Whitened
-
-__all__ = ["NOISE", "AuxIVA", "Model", "Update"]
 
 Update = Literal["auto", "ip", "ip2", "ipa", "iss"]
 

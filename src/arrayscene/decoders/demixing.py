@@ -30,7 +30,19 @@ class DemixingState(NamedTuple):
     response: MatrixResponse
 
 
-class Demixing(Decoder):
+class LinearSeparation(Decoder):
+    """A separation that has learnt one matrix a frequency (abstract): a subclass gives `init`."""
+
+    reference: int
+
+    def step(self, y: Tensor, state: DemixingState) -> tuple[Estimate, DemixingState]:
+        """X = D y with the D that was learnt."""
+        D, A = state.D.detach(), state.response.values.detach()
+        stats = {"noise_gain": noise_gain(D), "condition": condition(A), "reliability": reliability(D, A)}
+        return Estimate(apply(state.D, y), state.response, stats), state
+
+
+class Demixing(LinearSeparation):
     """A blind separation by one matrix a frequency (abstract): a subclass gives `learn`.
 
     With a response, the demixing starts from its pseudo-inverse, so that the first outputs belong to its sources; without, it
@@ -45,8 +57,6 @@ class Demixing(Decoder):
 
     Reference: K. Matsuoka and S. Nakashima, "Minimal distortion principle for blind source separation", 2001.
     """
-
-    reference: int
 
     def __init__(self, n_sources: int | None = None, *, reference: int = 0, loading: float = 0.03) -> None:
         super().__init__()
@@ -74,16 +84,9 @@ class Demixing(Decoder):
         n_sources = self.n_sources or known or y.shape[-3]
         check_count(type(self).__name__, max(n_sources, known), y.shape[-3])
         mixture = normalised(y)
-        start = identity(mixture) if A is None else starting_matrix(A, self.loading).to(y.dtype).expand(*y.shape[:-3], -1, -1, -1)
-        top = DEFAULT_TOP_HZ if response is None else float(response.frequencies[-1])
+        start, top = first_demixing(mixture, A, self.loading), top_frequency(response)
         D = self.learn(mixture, start, top) if A is None else self.learn_with_response(mixture, start, top, A)
         return scaled(D, y, n_sources, self.reference, None if response is None else response.frequencies)
-
-    def step(self, y: Tensor, state: DemixingState) -> tuple[Estimate, DemixingState]:
-        """X = D y with the D that was learnt."""
-        D, A = state.D.detach(), state.response.values.detach()
-        stats = {"noise_gain": noise_gain(D), "condition": condition(A), "reliability": reliability(D, A)}
-        return Estimate(apply(state.D, y), state.response, stats), state
 
 
 def check_count(who: str, n_sources: int, n_mics: int) -> None:
@@ -132,10 +135,17 @@ def scaled(D: Tensor, y: Tensor, n_sources: int, reference: int, frequencies: Te
     return DemixingState(D.to(y.dtype), MatrixResponse(mixing.to(y.dtype), frequencies))
 
 
-def identity(mixture: Tensor) -> Tensor:
-    """(..., freq, mic, mic) that leaves a mixture (..., freq, mic, frame) as it is."""
+def first_demixing(mixture: Tensor, A: Tensor | None, loading: float) -> Tensor:
+    """(..., freq, mic, mic) that a mixture (..., freq, mic, frame) is separated by in the beginning; the identity without A."""
     n_mics = mixture.shape[-2]
-    return torch.eye(n_mics, dtype=mixture.dtype, device=mixture.device).expand(*mixture.shape[:-1], n_mics)
+    if A is None:
+        return torch.eye(n_mics, dtype=mixture.dtype, device=mixture.device).expand(*mixture.shape[:-1], n_mics)
+    return starting_matrix(A, loading).to(mixture.dtype).expand(*mixture.shape[:-1], n_mics)
+
+
+def top_frequency(response: Response | None) -> float:
+    """Hertz of the highest frequency."""
+    return DEFAULT_TOP_HZ if response is None else float(response.frequencies[-1])
 
 
 def starting_matrix(A: Tensor, loading: float) -> Tensor:

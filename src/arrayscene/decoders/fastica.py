@@ -7,15 +7,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from arrayscene.decoders.base import Decoder, Estimate
-from arrayscene.decoders.demixing import DemixingState, check_count
+from arrayscene.decoders.demixing import DemixingState, LinearSeparation, check_count
 from arrayscene.decoders.fixed_point import Algorithm, Contrast, check_contrast, fixed_points
 from arrayscene.decoders.linear import relative_to
 from arrayscene.decoders.permutation import best_order, likeness
-from arrayscene.decoders.quality import condition, noise_gain
-from arrayscene.decoders.reliability import reliability
 from arrayscene.errors import RecordingError, ShapeError
-from arrayscene.linalg import apply, load_diagonal
+from arrayscene.linalg import load_diagonal
 from arrayscene.response import MatrixResponse, Response
 
 FLOOR = 1e-8
@@ -106,7 +103,7 @@ def fast_ica(
     return Instantaneous((A[..., reference, :, None] * D).to(y.dtype), relative_to(A, reference).to(y.dtype))
 
 
-class FastICA(Decoder):
+class FastICA(LinearSeparation):
     """FastICA with one mixing matrix for all frequencies: voices mixed by a mixer or by hand, in a dry WAV, without delays.
 
     See `fast_ica`, which works on samples. In rooms and across spaced microphones, `AuxIVA` and `FrequencyDomainICA` separate.
@@ -124,8 +121,6 @@ class FastICA(Decoder):
 
     References: as `fast_ica`.
     """
-
-    reference: int
 
     def __init__(
         self,
@@ -165,9 +160,3 @@ class FastICA(Decoder):
             D = D.gather(-2, order[..., None, :, None].expand_as(D))
             A = A.gather(-1, order[..., None, None, :].expand_as(A))
         return DemixingState(D, MatrixResponse(A, frequencies))
-
-    def step(self, y: Tensor, state: DemixingState) -> tuple[Estimate, DemixingState]:
-        """X = D y with the D that was learnt."""
-        D, A = state.D, state.response.values
-        stats = {"noise_gain": noise_gain(D), "condition": condition(A), "reliability": reliability(D, A)}
-        return Estimate(apply(D, y), state.response, stats), state

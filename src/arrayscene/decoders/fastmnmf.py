@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from arrayscene.decoders.base import Decoder, Estimate
-from arrayscene.decoders.demixing import DEFAULT_TOP_HZ, Demixing, identity, normalised, starting_matrix
+from arrayscene.decoders.demixing import Demixing, first_demixing, normalised, top_frequency
 from arrayscene.decoders.ilrma import ILRMA, starting_factors, unit_power
 from arrayscene.decoders.majorization import SWEEPS, whitened
 from arrayscene.decoders.quality import condition
@@ -107,10 +107,10 @@ class FastMNMF(Decoder):
                 f"FastMNMF: {max(n_sources, known)} sources came for {n_mics} microphones; more sources than microphones need"
                 " model 1 and a response to all of them"
             )
-        top = DEFAULT_TOP_HZ if response is None else float(response.frequencies[-1])
+        top = top_frequency(response)
         mixture = normalised(y)
         white = whitened(mixture)
-        Q, power = unit_power(white.parts, self._components(mixture, A, top).to(white.factor.dtype) @ white.factor)
+        Q, power = unit_power(white.parts, white.demixing(self._components(mixture, A, top)))
         if A is None and n_sources < n_mics:
             order = self._loudest_first(Q, power, white.factor)
             Q, power = Q.gather(-2, order[..., None].expand_as(Q)), power.gather(-2, order[..., None].expand_as(power))
@@ -127,7 +127,7 @@ class FastMNMF(Decoder):
         column = inverse @ (G.to(heard.real.dtype) * heard.conj()[..., None, :]).mT
         own = column[..., self.reference : self.reference + 1, :].real.clamp_min(torch.finfo(heard.real.dtype).tiny)
         frequencies = torch.arange(y.shape[-2], dtype=torch.float64) if response is None else response.frequencies
-        Q = torch.linalg.solve_triangular(white.factor, Q, upper=False, left=False)
+        Q = white.undone(Q)
         return FastMNMFState(T, V, G, Q.to(y.dtype), heard.to(y.dtype), MatrixResponse(column / own, frequencies), 0)
 
     def step(self, y: Tensor, state: FastMNMFState) -> tuple[Estimate, FastMNMFState]:
@@ -147,10 +147,11 @@ class FastMNMF(Decoder):
 
     def _components(self, mixture: Tensor, A: Tensor | None, top: float) -> Tensor:
         """D (..., freq, mic, mic) of the start; blind where it could not take so many sources."""
-        if A is None or A.shape[-1] > mixture.shape[-2]:
-            return self.start.learn(mixture, identity(mixture), top)
-        start = starting_matrix(A, self.start.loading).to(mixture.dtype).expand(*mixture.shape[:-1], -1)
-        return self.start.learn_with_response(mixture, start, top, A)
+        known = None if A is None or A.shape[-1] > mixture.shape[-2] else A
+        start = first_demixing(mixture, known, self.start.loading)
+        if known is None:
+            return self.start.learn(mixture, start, top)
+        return self.start.learn_with_response(mixture, start, top, known)
 
     def _loudest_first(self, Q: Tensor, power: Tensor, factor: Tensor) -> Tensor:
         """(..., freq, component) order by the power that the reference microphone hears."""
@@ -171,6 +172,6 @@ def _from_outputs(power: Tensor, n_sources: int) -> Tensor:
 def _from_response(A: Tensor, Q: Tensor, white: Whitened) -> tuple[Tensor, Tensor]:
     """Power (..., freq, source, frame) of a beam to each source, and G by how strongly the components hear it."""
     beams = torch.linalg.solve(load_diagonal(A @ A.mH, LOADING), A).mH
-    _, guess = unit_power(white.parts, beams @ white.factor)
+    _, guess = unit_power(white.parts, white.demixing(beams))
     G = (Q @ torch.linalg.solve_triangular(white.factor, A, upper=False)).abs().square().mT
     return guess, (G / G.sum(-1, keepdim=True).clamp_min(torch.finfo(G.dtype).tiny) + LEAK).to(guess.dtype)

@@ -89,15 +89,14 @@ class FrequencyDomainICA(Demixing):
             z = torch.complex(*white.parts.detach().unbind(-3))
             W = fixed_points(z, "logcosh", "symmetric", n_iter=self.n_iter, tolerance=1e-6).to(white.factor.dtype)
         else:
-            W = start.to(white.factor.dtype) @ white.factor
+            W = white.demixing(start)
             # Outputs of unit power, which the shape of the source model is meant for.
             W = W / torch.linalg.vector_norm(W, dim=-1, keepdim=True).clamp_min(1e-30)
             for _ in range(self.n_iter):
                 power = output_power(white.parts, W, pooled=False)
                 weights = generalized_gauss(power + FLOOR * power.mean(-1, keepdim=True), self.beta)
                 W = UPDATES[self.algorithm](W, source_covariances(white.parts, weights, white.noise), 1)
-        D: Tensor = torch.linalg.solve_triangular(white.factor, W, upper=False, left=False)
-        return D
+        return white.undone(W)
 
 
 def _activities(D: Tensor, mixture: Tensor) -> Tensor:

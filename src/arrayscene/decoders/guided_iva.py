@@ -6,7 +6,15 @@ import torch
 from torch import Tensor
 
 from arrayscene.decoders.base import Decoder
-from arrayscene.decoders.demixing import DEFAULT_TOP_HZ, Demixing, DemixingState, check_count, completed, normalised, scaled
+from arrayscene.decoders.demixing import (
+    DemixingState,
+    LinearSeparation,
+    check_count,
+    completed,
+    normalised,
+    scaled,
+    top_frequency,
+)
 from arrayscene.decoders.majorization import whitened
 from arrayscene.decoders.source_models import source_weights
 from arrayscene.decoders.transforms import at_frequencies_of, frequencies_of, resynthesised
@@ -20,7 +28,7 @@ LOADING = 1e-4
 """Relative diagonal loading of the recording's covariance in the start."""
 
 
-class GuidedIVA(Demixing):
+class GuidedIVA(LinearSeparation):
     """The linear separation that another decoder's sources ask for: a demixing matrix learnt with their variances.
 
     minimises sum_k sum_t |w_k^H y(t)|^2 / v_k(t) - 2 T log |det W| with v_k(f, t) held at the variance of the guide's source k,
@@ -45,10 +53,10 @@ class GuidedIVA(Demixing):
     """
 
     def __init__(self, guide: Decoder, stft: STFT, guide_stft: STFT, *, n_iter: int = 3, reference: int = 0) -> None:
-        super().__init__(reference=reference)
+        super().__init__()
         if guide.block is not None:
             raise ShapeError(f"GuidedIVA: {type(guide).__name__} learns block by block; take one of whole recordings")
-        self.guide, self.stft, self.guide_stft, self.n_iter = guide, stft, guide_stft, n_iter
+        self.guide, self.stft, self.guide_stft, self.n_iter, self.reference = guide, stft, guide_stft, n_iter, reference
 
     def init(self, y: Tensor, response: Response | None = None, *, generator: torch.Generator | None = None) -> DemixingState:
         """Run the guide and learn the demixing matrix from its variances."""
@@ -58,23 +66,23 @@ class GuidedIVA(Demixing):
         x = self.stft(self.guide_stft.inverse(x, samples.shape[-1]))[..., : y.shape[-1]]
         n_sources, n_mics = x.shape[-3], y.shape[-3]
         check_count("GuidedIVA", n_sources, n_mics)
-        guided = normalised(x)
-        mixture = normalised(y)
-        top = DEFAULT_TOP_HZ if response is None else float(response.frequencies[-1])
-        D = self._sweeps(mixture, completed(_fit(guided, mixture)), guided.abs().square(), top)
+        guided, mixture = normalised(x), normalised(y)
+        D = self._sweeps(mixture, completed(_fit(guided, mixture)), guided.abs().square(), top_frequency(response))
         return scaled(D, y, n_sources, self.reference, frequencies_of(self.stft, response))
 
     def _sweeps(self, mixture: Tensor, start: Tensor, guided: Tensor, top: float) -> Tensor:
         white, n_sources = whitened(mixture), guided.shape[-2]
-        weights = source_weights(guided, "banded", top)
-        W = start.to(white.factor.dtype) @ white.factor
+
+        def covariances(power: Tensor) -> Tensor:
+            return source_covariances(white.parts, source_weights(power, "banded", top), white.noise)
+
+        V, W = covariances(guided), white.demixing(start)
+        if n_sources == W.shape[-2]:
+            return white.undone(iss_update(W, V, self.n_iter))
         for _ in range(self.n_iter):
-            idle = output_power(white.parts, W, pooled=False)[..., n_sources:, :]
-            if idle.shape[-2]:
-                weights = torch.cat([weights[..., :n_sources, :], source_weights(idle, "banded", top)], dim=-2)
-            W = iss_update(W, source_covariances(white.parts, weights, white.noise), 1)
-        D: Tensor = torch.linalg.solve_triangular(white.factor, W, upper=False, left=False)
-        return D
+            idle = covariances(output_power(white.parts, W[..., n_sources:, :], pooled=False))
+            W = iss_update(W, torch.cat([V, idle], dim=-3))
+        return white.undone(W)
 
 
 def _fit(x: Tensor, y: Tensor) -> Tensor:

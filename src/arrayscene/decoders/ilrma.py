@@ -81,12 +81,11 @@ class ILRMA(Demixing):
     def _refined(self, mixture: Tensor, D: Tensor, top: float) -> Tensor:
         tail = 0.0 if self.student_nu is None else 2 / (2 + self.student_nu)
         white = whitened(mixture)
-        W, power = unit_power(white.parts, D.to(white.factor.dtype) @ white.factor)
+        W, power = unit_power(white.parts, white.demixing(D))
         T, V = starting_factors(power, self.n_bases, top)
         for _ in range(self.n_iter):
             W, T, V = ilrma_update(white, W, T, V, tail, SWEEPS["iss"])
-        result: Tensor = torch.linalg.solve_triangular(white.factor, W, upper=False, left=False)
-        return result
+        return white.undone(W)
 
 
 def unit_power(parts: Tensor, W: Tensor) -> tuple[Tensor, Tensor]:

@@ -45,12 +45,11 @@ def majorized(
         n_sweeps: sweeps after each.
     """
     # The updates are the same in any axes of the mixture; in these all that they meet is well-conditioned.
-    W = start.to(white.factor.dtype) @ white.factor
+    W = white.demixing(start)
     for _ in range(n_iter):
         weights = source_weights(output_power(white.parts, W, pooled=model != "banded"), model, top)
         W = UPDATES[update](W, source_covariances(white.parts, weights, white.noise), n_sweeps)
-    D: Tensor = torch.linalg.solve_triangular(white.factor, W, upper=False, left=False)
-    return D
+    return white.undone(W)
 
 
 def whitened(mixture: Tensor) -> Whitened:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from arrayscene.decoders.base import Decoder, Estimate
 from arrayscene.decoders.convolutive import from_past, silent_past, usable_taps
-from arrayscene.decoders.demixing import DEFAULT_TOP_HZ, check_count, identity, normalised, scaled, starting_matrix
+from arrayscene.decoders.demixing import check_count, first_demixing, normalised, scaled, top_frequency
 from arrayscene.decoders.majorization import NOISE
 from arrayscene.decoders.quality import condition, noise_gain
 from arrayscene.decoders.reliability import reliability
@@ -91,9 +91,7 @@ class TISS(Decoder):
         n_sources = self.n_sources or known or n_mics
         check_count("TISS", max(n_sources, known), n_mics)
         mixture = normalised(y)
-        start = identity(mixture) if A is None else starting_matrix(A, self.loading).to(y.dtype).expand(*y.shape[:-3], -1, -1, -1)
-        top = DEFAULT_TOP_HZ if response is None else float(response.frequencies[-1])
-        D = self._learn(mixture, start, top)
+        D = self._learn(mixture, first_demixing(mixture, A, self.loading), top_frequency(response))
         # Where channels are alike, D takes their difference, which single precision does not hold.
         frames = mixture.to(D.dtype)
         past = nn.functional.pad(frames, (self.delay + self.taps - 1, 0))

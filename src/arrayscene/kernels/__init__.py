@@ -19,7 +19,7 @@ from arrayscene.kernels.ilrma import ilrma_update, ilrma_update_torch
 from arrayscene.kernels.ip import ip_update, ip_update_torch
 from arrayscene.kernels.ip2 import ip2_update, ip2_update_torch
 from arrayscene.kernels.ipa import ipa_update, ipa_update_torch
-from arrayscene.kernels.iss import iss_sweep, iss_sweep_torch, iss_update, iss_update_torch
+from arrayscene.kernels.iss import iss_update, iss_update_torch
 from arrayscene.kernels.past import filter_past, filter_past_torch, stacked_past
 from arrayscene.kernels.principal import Principal, principal, principal_torch
 from arrayscene.kernels.recursive_wpe import recursive_prediction, recursive_prediction_torch
@@ -51,8 +51,6 @@ __all__ = [
     "ip_update_torch",
     "ipa_update",
     "ipa_update_torch",
-    "iss_sweep",
-    "iss_sweep_torch",
     "iss_update",
     "iss_update_torch",
     "multichannel_wiener",
@@ -118,7 +116,6 @@ def self_test() -> str:
             cacgmm_rounds(y, w.movedim(0, 1), 2, loading=1e-2, tied=True),
             cacgmm_rounds_torch(y, w.movedim(0, 1), 2, loading=1e-2, tied=True),
         ),
-        ("iss_sweep", iss_sweep(y, w), iss_sweep_torch(y, w)),
         ("ilrma_update", ilrma_update(white, *factors, 0.1, 2)[2], ilrma_update_torch(white, *factors, 0.1, 2)[2]),
         ("fastmnmf_update", fastmnmf_update(white, *factors, gains, 2)[2], fastmnmf_update_torch(white, *factors, gains, 2)[2]),
         ("multichannel_wiener", multichannel_wiener(*wiener), multichannel_wiener_torch(*wiener)),

@@ -28,6 +28,15 @@ class Whitened(NamedTuple):
     factor: Tensor
     noise: Tensor
 
+    def demixing(self, D: Tensor) -> Tensor:
+        """The W (..., freq, output, mic) of z, complex128, that does to z what D does to y."""
+        return D.to(self.factor.dtype) @ self.factor
+
+    def undone(self, W: Tensor) -> Tensor:
+        """The D (..., freq, output, mic) of y that does to y what W does to z."""
+        D: Tensor = torch.linalg.solve_triangular(self.factor, W, upper=False, left=False)
+        return D
+
 
 def whiten(mixture: Tensor, sigma2: Tensor) -> Whitened:
     """Whiten a mixture by the Cholesky factor of its covariance.
