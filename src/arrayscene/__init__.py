@@ -12,6 +12,8 @@
     scene.py       Scene and Source: what was recovered
     report/        write_scene: the scene as a folder to read and hear
     simulate/      simulate_scene: recordings with known truth
+    datasets/      AudioDiffusionDataset: scenes to train on
+    networks/      AudioDiffusionNet: A fixed, D trained
     metrics/       how close a result is to the truth
 
 Names are imported when they are first used, so `import arrayscene` costs next to nothing.
@@ -23,8 +25,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from arrayscene import decoders, localize, metrics, report, response, simulate
+    from arrayscene import datasets, decoders, localize, metrics, networks, report, response, simulate
     from arrayscene.array import MicrophoneArray
+    from arrayscene.datasets import AudioDiffusionDataset
     from arrayscene.decoders import Decoder, Estimate
     from arrayscene.errors import (
         ArraySceneError,
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
         RecordingError,
         ShapeError,
     )
+    from arrayscene.networks import AudioDiffusionNet
     from arrayscene.recording import Recording
     from arrayscene.recovery import recover
     from arrayscene.report import write_scene
@@ -48,6 +52,8 @@ if TYPE_CHECKING:
 __all__ = [
     "STFT",
     "ArraySceneError",
+    "AudioDiffusionDataset",
+    "AudioDiffusionNet",
     "ConvergenceError",
     "Decoder",
     "DeviceError",
@@ -60,10 +66,12 @@ __all__ = [
     "Scene",
     "ShapeError",
     "Source",
+    "datasets",
     "decoders",
     "load_voice",
     "localize",
     "metrics",
+    "networks",
     "recover",
     "report",
     "response",
@@ -76,6 +84,8 @@ __all__ = [
 _HOMES = {
     "STFT": "stft",
     "ArraySceneError": "errors",
+    "AudioDiffusionDataset": "datasets",
+    "AudioDiffusionNet": "networks",
     "ConvergenceError": "errors",
     "Decoder": "decoders",
     "DeviceError": "errors",

@@ -19,6 +19,11 @@ def voice_names() -> list[str]:
     return sorted(entry.name.removesuffix(".flac") for entry in folder.iterdir() if entry.name.endswith(".flac"))
 
 
+def voice_speaker(name: str) -> str:
+    """Who speaks a shipped voice: names are LANGUAGE-PERSON or LANGUAGE-PERSON-NUMBER, and a person may have several."""
+    return name.split("-")[1]
+
+
 def load_voice(name: str, sample_rate: int = 16000) -> NDArray[np.float32]:
     """Read a shipped voice, 6 to 8 s of talk that peaks at -6 dB full scale.
 

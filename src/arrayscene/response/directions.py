@@ -6,7 +6,18 @@ import torch
 from torch import Tensor
 
 from arrayscene.array import MicrophoneArray
-from arrayscene.errors import GeometryError
+from arrayscene.errors import GeometryError, ShapeError
+
+
+def even_azimuths(n_sources: int = 6) -> Tensor:
+    """(source,) azimuths evenly around the horizon, radians in (-pi, pi], float64: the first in front, then counter-clockwise.
+
+    Raises: ShapeError for fewer than one.
+    """
+    if n_sources < 1:
+        raise ShapeError(f"even_azimuths: {n_sources} directions came; at least 1 is needed")
+    turns = torch.arange(n_sources, dtype=torch.float64) * (2 * torch.pi / n_sources)
+    return torch.where(turns > torch.pi + 1e-9, turns - 2 * torch.pi, turns)
 
 
 def unit_vectors(azimuth: Tensor, elevation: Tensor) -> Tensor:
