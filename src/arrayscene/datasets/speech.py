@@ -58,8 +58,8 @@ def find_speech(root: Path) -> dict[str, list[Path]]:
             found.setdefault(inside.parts[0] if len(inside.parts) > 1 else _first_word(path.stem), []).append(path)
     if not found:
         raise RecordingError(
-            f"{root}: holds no audio file ({', '.join(sorted(SUFFIXES))}); put speech there, one folder a speaker, or name a new or"
-            " empty folder, which is filled with the voices of the package"
+            f"{root}: holds no audio file ({', '.join(sorted(SUFFIXES))}); put speech there, one folder a speaker, or name a new"
+            " folder, which is filled with the voices of the package"
         )
     return dict(sorted(found.items()))
 
@@ -122,7 +122,7 @@ def load_speech(
         raise RecordingError(f"{root}: no file can be used: {_some(left_out)}")
     if left_out:
         count = "1 file was" if len(left_out) == 1 else f"{len(left_out)} files were"
-        warnings.warn(f"{root}: {count} left out: {_some(left_out)}", DatasetWarning, stacklevel=4)
+        warnings.warn(f"{root}: {count} left out: {_some(left_out)}", DatasetWarning, stacklevel=3)
     return stretches
 
 

@@ -20,11 +20,11 @@ class GainNetwork(nn.Module):
     Args:
         n_sources: directions.
         n_freqs: bins.
-        n_bands: bands, as wide as their distance, evenly on the mel scale; low ones are a bin wide.
+        n_bands: bands, narrow at low frequencies; fewer where there are not so many bins.
         n_hidden: width of the network that sees the bands.
         n_local: width of the network that sees single bins.
 
-    Cost: about `n_hidden (3 n_sources n_bands + 3 n_hidden + n_local n_bands)` products a frame and `2 n_local n_sources` a bin.
+    Cost: n_hidden (3 n_sources n_bands + 3 n_hidden + n_local n_bands) products a frame, and 2 n_local n_sources a bin of it.
 
     Reference: for gains in bands and their interpolation: J.-M. Valin, "A hybrid DSP/deep learning approach to real-time
     full-band speech enhancement", MMSP 2018.
@@ -35,10 +35,10 @@ class GainNetwork(nn.Module):
 
     def __init__(self, n_sources: int, n_freqs: int, *, n_bands: int = 20, n_hidden: int = 96, n_local: int = 12) -> None:
         super().__init__()
-        n_bands = min(n_bands, n_freqs)
         triangles = band_triangles(n_freqs, n_bands)
+        n_bands = len(triangles)
         self.register_buffer("pooling", triangles / triangles.sum(1, keepdim=True), persistent=False)
-        self.register_buffer("spreading", (triangles / triangles.sum(0, keepdim=True)).mT.contiguous(), persistent=False)
+        self.register_buffer("spreading", triangles.mT.contiguous(), persistent=False)
         self.n_local = n_local
         self.context = nn.Sequential(
             nn.Conv1d(n_sources * n_bands, n_hidden, 3, padding=1),
@@ -58,23 +58,21 @@ class GainNetwork(nn.Module):
         context = self.context(seen).reshape(n_batch, -1, self.n_local, n_frames).permute(1, 2, 0, 3).flatten(1)
         here = (self.spreading @ context).reshape(n_freqs, self.n_local, -1)
         hidden = torch.baddbmm(here, self.local.expand(n_freqs, -1, -1), power.add(FAINTEST).log().flatten(2))
-        logits = self.out @ torch.relu(hidden)
+        logits = self.out @ torch.relu_(hidden)
         return 2 * torch.sigmoid(logits).reshape(power.shape)
 
 
 def band_triangles(n_freqs: int, n_bands: int) -> Tensor:
-    """(band, freq) overlapping triangles that sum to 1 in every bin; centres go from linear to logarithmic at an eighth."""
+    """(band, freq) triangles that sum to 1 in every bin, in linear steps first and logarithmic ones from an eighth on.
+
+    Where bins are too few for so many bands, there are fewer of them.
+    """
     bins = torch.arange(n_freqs, dtype=torch.float32)
     bend = n_freqs / 8
-    warped = torch.log1p(bins / bend)
-    centres = torch.linspace(0.0, float(warped[-1]), n_bands)
+    warped = torch.linspace(0.0, math.log1p((n_freqs - 1) / bend), n_bands)
     # Snapped to bins, so that no band is empty.
-    centres = torch.unique(torch.round(torch.expm1(centres) * bend))
-    while len(centres) < n_bands:
-        missing = [b for b in range(n_freqs) if float(b) not in set(centres.tolist())]
-        centres = torch.sort(torch.cat([centres, torch.tensor([float(missing[0])])])).values
-    distance = (bins - centres[:, None]).abs()
-    before = torch.diff(centres, prepend=centres[:1] - 1)[:, None]
-    after = torch.diff(centres, append=centres[-1:] + 1)[:, None]
-    width = torch.where(bins < centres[:, None], before, after)
-    return (1 - distance / width).clamp_min(0)
+    centres = torch.unique(torch.round(torch.expm1(warped) * bend))
+    gaps = torch.diff(centres, prepend=centres[:1] - 1, append=centres[-1:] + 1)[:, None]
+    width = torch.where(bins < centres[:, None], gaps[:-1], gaps[1:])
+    triangles: Tensor = (1 - (bins - centres[:, None]).abs() / width).clamp_min(0)
+    return triangles

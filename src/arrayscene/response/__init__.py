@@ -5,7 +5,7 @@ from arrayscene.response.base import MatrixResponse, Response
 from arrayscene.response.composition import AtFrequencies, Cascade, Joined
 from arrayscene.response.convolutive import ConvolutiveResponse, fit_convolutive
 from arrayscene.response.cylinder import RigidCylinder
-from arrayscene.response.directions import unit_vectors
+from arrayscene.response.directions import even_azimuths, unit_vectors
 from arrayscene.response.directivity import Directivity
 from arrayscene.response.far import far_field
 from arrayscene.response.impulse_responses import ImpulseResponses
@@ -31,6 +31,7 @@ __all__ = [
     "RigidSphere",
     "RoomResponse",
     "SphericalWave",
+    "even_azimuths",
     "far_field",
     "fit_convolutive",
     "least_squares_transfer",

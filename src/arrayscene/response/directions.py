@@ -9,7 +9,7 @@ from arrayscene.array import MicrophoneArray
 from arrayscene.errors import GeometryError, ShapeError
 
 
-def even_azimuths(n_sources: int = 6) -> Tensor:
+def even_azimuths(n_sources: int = 4) -> Tensor:
     """(source,) azimuths evenly around the horizon, radians in (-pi, pi], float64: the first in front, then counter-clockwise.
 
     Raises: ShapeError for fewer than one.
