@@ -59,6 +59,17 @@ def test_a_source_in_front_comes_earlier_to_the_microphone_in_front() -> None:
     assert float(lags[correlation.argmax()]) == pytest.approx(0.1 / 343.2 * 8000, abs=0.05)
 
 
+def test_capture_in_windows_is_as_good_as_exact_delays() -> None:
+    """Beside one transform of the whole scene, in which a product is an exact (circular) delay."""
+    model, n = AudioDiffusionNet(snr_db=float("inf")).double(), 4096
+    audio = scenes(4, n_samples=2048).double()
+    A = PlaneWave(MicrophoneArray.circular(4, 0.05), even_azimuths(4), frequencies=torch.fft.rfftfreq(n, 1 / 8000)).matrix()
+    Y = torch.einsum("fms,bsf->bmf", A, torch.fft.rfft(audio, n))
+    exact = torch.fft.irfft(Y, n)[..., 300:1748]
+    error = (model.capture(audio)[..., 300:1748] - exact).square().mean() / exact.square().mean()
+    assert 10 * torch.log10(error) < -70
+
+
 @pytest.mark.parametrize("snr_db", [0.0, 20.0])
 def test_sensor_noise_has_the_stated_power_in_every_scene(snr_db: float) -> None:
     audio = scenes(4, n_samples=8000) * torch.tensor([1.0, 0.01, 10.0, 0.0])[:, None, None]
@@ -145,6 +156,14 @@ def test_leading_axes_length_and_scale() -> None:
     assert model(scenes(1, n_samples=5001)).shape == (1, 4, 5001)
     assert model.decode(y[..., :1]).shape == (6, 4, 1)
     assert not bool(model.decode(torch.zeros(1, 4, 500)).any())
+
+
+def test_microphones_in_another_order_change_nothing() -> None:
+    array = MicrophoneArray.circular(5, 0.05)
+    order = [3, 0, 4, 1, 2]
+    model, permuted = AudioDiffusionNet(array), AudioDiffusionNet(array.select(order))
+    y = model.capture(scenes(2))
+    torch.testing.assert_close(permuted.decode(y[:, order]), model.decode(y), rtol=1e-3, atol=1e-4)
 
 
 def test_silence_leaves_finite_gradients() -> None:

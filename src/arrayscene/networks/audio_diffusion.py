@@ -20,9 +20,10 @@ DEFAULT_MICS, DEFAULT_RADIUS = 4, 0.05
 class AudioDiffusionNet(nn.Module):
     """Capture with an array and decode again: x -> y = A x + n -> D y.
 
-    A holds what the array hears of every direction of a grid and never changes. D starts as Tikhonov's inverse, exactly, and is
-    trained: a filter over neighbouring frames, one matrix a frequency and frame, and the gains of a `GainNetwork` after it. The
-    loss `MSELoss()(model(audio), audio)` drives D A towards the identity, as far as the sensor noise and the array allow.
+    A holds what the array hears of every direction of a grid and never changes. It is applied in windows, which for the default
+    array differs from exact delays by less than -70 dB. D starts as Tikhonov's inverse, exactly, and is trained: a filter over
+    neighbouring frames, one matrix a frequency and frame, and the gains of a `GainNetwork` after it. The loss
+    `MSELoss()(model(audio), audio)` drives D A towards the identity, as far as the sensor noise and the array allow.
 
     Args:
         array: any array, its preset name or its file; a ring of 4 microphones, radius 5 cm, if None.
