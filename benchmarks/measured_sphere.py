@@ -62,7 +62,10 @@ What the data say, apart from the models:
 - **Turned by about 1.3 degrees.** On the half of the sphere that faces it, every loudspeaker appears to the left of its nominal
   azimuth, by 1.1 to 1.5 degrees with the rigid sphere, by 0.8 to 1.8 with the open field. The mount's shadow adds up to 1 degree
   where all microphones are used. One number for both sets, the mean of the azimuths that the rigid sphere finds with all
-  microphones, is given beside the nominal azimuths.
+  microphones, is given beside the nominal azimuths. Where the four of A2 are fitted together and microphones that fit badly count
+  less, the largest error falls from 2.5 to 1.7 degrees and the loudspeakers agree within 0.4 degrees on how far all are turned:
+  about 1.3 degrees, what the facing halves say as well. That is the rig's azimuth 0 against the loudspeakers', which no estimator
+  that does not know the loudspeakers can take out: the goal of 1 degree is met relative to each other, not as they stand.
 """
 
 
@@ -166,6 +169,25 @@ def pursued(A2: Measured, kind: str) -> np.ndarray:
     return found[list(order)]
 
 
+def refitted(A2: Measured, start: np.ndarray) -> np.ndarray:
+    """Degrees of the same with the rigid sphere, all four fitted together from there, 0.5 to 8 kHz; microphones that fit badly,
+    such as those in the mount's shadow, count less."""
+    H, band = A2.spectrum(STARTS[0]), FREQUENCIES.numpy() >= 500
+
+    def cost(azimuths: np.ndarray) -> float:
+        A, weight = A2.model("rigid sphere", azimuths)[band], np.ones(A2.array.n_mics)
+        for _ in range(6):
+            root = np.sqrt(weight)[:, None]
+            gains = np.linalg.pinv(A * root, rcond=1e-3) @ (H[band, :, None] * root)
+            left = np.abs(H[band] - (A @ gains)[..., 0]) ** 2 / (np.abs(H[band]) ** 2).mean(1, keepdims=True)
+            mean = left.mean(0)
+            weight = 1 / (1 + mean / np.median(mean))
+        return float(np.log(mean + 1e-3).sum())
+
+    simplex = np.vstack([start, start + 2 * np.eye(4)])
+    return np.asarray(minimize(cost, start, method="Nelder-Mead", options={"initial_simplex": simplex, "xatol": 0.05}).x)
+
+
 def fits(A2: Measured, A3: Measured, rotation: float) -> list[dict[str, object]]:
     """Mean error of ever freer models: A3's two whole loudspeakers, and A2."""
     H = [A3.spectrum(start) for start in STARTS[2:]]
@@ -262,7 +284,9 @@ def directions(A2: Measured, A3: Measured) -> tuple[list[dict[str, object]], flo
         for name, mics in (("A3, one at a time", whole), ("A3, the half facing the loudspeaker", front))
         for kind in MODELS
     } | {("A2, four at once (OMP)", kind): pursued(A2, kind) for kind in MODELS}
+    together = refitted(A2, found["A2, four at once (OMP)", "rigid sphere"])
     rotation = float(np.mean([f - NOMINAL for (name, kind), f in found.items() if kind == "rigid sphere" and "half" not in name]))
+    found["A2, fitted together, robustly", "rigid sphere"] = together
     rows: list[dict[str, object]] = []
     for (name, kind), azimuths in found.items():
         row: dict[str, object] = {"set": name, "model": kind}

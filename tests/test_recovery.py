@@ -154,6 +154,53 @@ def test_given_directions_are_used(truth: SimulatedScene) -> None:
     assert sorted(source.azimuth for source in by_azimuth.sources) == pytest.approx([-1.9, 0.8])
 
 
+def test_known_stretches_tell_who_is_where_and_leave_the_rest_silent(truth: SimulatedScene) -> None:
+    """The second talker is cut to begin later; its direction comes from when it is alone."""
+    images = truth.images.copy()
+    images[0, :, 3 * RATE :] = 0
+    images[1, :, : 3 * RATE // 2] = 0
+    noise = 1e-4 * np.random.default_rng(0).standard_normal(images[0].shape)
+    recording = Recording((images.sum(0) + noise).astype(np.float32), RATE, ARRAY)
+    activity = {"anna": np.array([[0.0, 3.0]]), "bob": [[1.5, 4.0]]}
+    found = {source.name: source for source in recover(recording, activity=activity).sources}
+    for name, azimuth, image in zip(activity, AZIMUTHS, images[:, 0], strict=True):
+        assert found[name].azimuth == pytest.approx(azimuth, abs=np.radians(5))
+        assert si_sdr(found[name].signal, image) > 10
+        np.testing.assert_array_equal(found[name].active, activity[name])
+    assert not found["anna"].signal[int(3.3 * RATE) :].any()
+    assert not found["bob"].signal[: int(1.4 * RATE)].any()
+    swapped = {
+        source.name: source for source in recover(recording, activity={"b": activity["bob"], "a": activity["anna"]}).sources
+    }
+    assert si_sdr(swapped["a"].signal, images[0, 0]) > 10
+
+
+@pytest.mark.parametrize(
+    ("request_", "error", "message"),
+    [
+        ({"activity": {}}, ShapeError, "activity of nobody"),
+        ({"activity": {"anna": [[2.0, 1.0]]}}, ShapeError, "'anna'"),
+        ({"activity": {"anna": [[90.0, 91.0]]}}, ShapeError, "'anna' is not active within"),
+        ({"activity": {"anna": [[0.0, 1.0]]}, "n_sources": 2}, ShapeError, "leave n_sources out"),
+        ({"activity": {"anna": [[0.0, 1.0]]}, "directions": [0.0, 1.0]}, ShapeError, "one for each"),
+        ({"method": "guided"}, ShapeError, "when each source sounds"),
+    ],
+)
+def test_activity_that_makes_no_sense_is_refused(
+    truth: SimulatedScene, request_: dict[str, object], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        recover(truth.recording, **request_)  # type: ignore[arg-type]
+
+
+def test_a_speaker_who_is_never_heard_is_named(truth: SimulatedScene) -> None:
+    def silence(samples: np.ndarray) -> None:
+        samples[:, 2 * RATE :] = 0
+
+    with pytest.raises(RecordingError, match="nothing is heard while bob"):
+        recover(changed(truth, silence), activity={"anna": [[0.0, 2.0]], "bob": [[2.5, 4.0]]})
+
+
 @pytest.mark.parametrize("n_sources", [1, 2, 3])
 def test_a_given_count_is_kept(truth: SimulatedScene, n_sources: int) -> None:
     found = recover(truth.recording, n_sources=n_sources, method="delay-and-sum")
@@ -178,7 +225,8 @@ def test_more_sources_than_microphones_are_tried_with_a_warning(truth: Simulated
 def test_every_method_keeps_the_length(truth: SimulatedScene, method: str) -> None:
     recording = truth.recording.segment(0, 1.5)
     directions = AZIMUTHS[:1] if method == "denoise" else AZIMUTHS
-    found = recover(recording, directions=directions, method=method)
+    activity = {"anna": [[0.0, 1.0]], "bob": [[0.4, 1.5]]} if method == "guided" else None
+    found = recover(recording, directions=directions, activity=activity, method=method)
     assert len(found.sources) == len(directions)
     assert method in (found.method, "auto")
     for source in found.sources:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
 
 from arrayscene.decoders import (
     GEV,
@@ -31,11 +34,13 @@ from arrayscene.decoders import (
     OverIVA,
     PseudoInverse,
     QuietNoiseWiener,
+    Segments,
     SoudenMVDR,
     Superdirective,
     Tikhonov,
     WarmStart,
 )
+from arrayscene.decoders import guided as guided_separation
 from arrayscene.errors import ShapeError
 from arrayscene.stft import STFT
 
@@ -61,59 +66,67 @@ STRENGTH: Final = 0.5
 """Strength of the last Wiener filter."""
 
 
-def _masks() -> Clustering:
-    return Clustering(FromDirections())
+Stretches = Sequence[ArrayLike]
+"""For each source, (segment, 2) start and end in seconds of when it sounds."""
 
 
 class _Plain(NamedTuple):
     """A decoder that a user may ask for: how it is made, its window, and whether it learns covariances of all microphones."""
 
-    make: Callable[[], Decoder]
+    make: Callable[[Clustering], Decoder]
     window: Literal["long", "middle", "short"]
     learns: bool
 
 
 _PLAIN: Final = {
-    "auxiva": _Plain(AuxIVA, "long", True),
-    "auxiva-laplace": _Plain(lambda: AuxIVA(model="laplace"), "long", True),
-    "cacgmm": _Plain(lambda: Masking(DelayAndSum(), Clustering(BlindClustering(), 10)), "middle", True),
-    "delay-and-sum": _Plain(DelayAndSum, "long", False),
-    "fdica": _Plain(FrequencyDomainICA, "long", True),
-    "fastmnmf": _Plain(FastMNMF, "long", True),
-    "gev": _Plain(lambda: GEV(_masks()), "long", True),
-    "ilrma": _Plain(ILRMA, "long", True),
-    "lcmv": _Plain(lambda: LCMV(_masks()), "long", True),
-    "masking": _Plain(lambda: Masking(DelayAndSum(), _masks()), "short", True),
-    "mpdr": _Plain(MPDR, "long", True),
-    "mvdr": _Plain(lambda: MVDR(_masks()), "long", True),
-    "mwf": _Plain(lambda: SDWMWF(_masks()), "long", True),
-    "online": _Plain(lambda: OnlineAuxIVA(forgetting=0.98, directional=1e-2), "long", True),
-    "overiva": _Plain(OverIVA, "long", True),
-    "pseudo-inverse": _Plain(lambda: PseudoInverse(loading=1e-2), "long", False),
-    "souden-mvdr": _Plain(lambda: SoudenMVDR(_masks()), "long", True),
-    "superdirective": _Plain(Superdirective, "long", False),
-    "tikhonov": _Plain(Tikhonov, "long", False),
-    "tiss": _Plain(lambda: TISS(model="banded", loading=1e-3), "long", True),
-    "wmpdr": _Plain(lambda: WMPDR(_masks()), "long", True),
+    "auxiva": _Plain(lambda _: AuxIVA(), "long", True),
+    "auxiva-laplace": _Plain(lambda _: AuxIVA(model="laplace"), "long", True),
+    "cacgmm": _Plain(lambda _: Masking(DelayAndSum(), Clustering(BlindClustering(), 10)), "middle", True),
+    "delay-and-sum": _Plain(lambda _: DelayAndSum(), "long", False),
+    "fdica": _Plain(lambda _: FrequencyDomainICA(), "long", True),
+    "fastmnmf": _Plain(lambda _: FastMNMF(), "long", True),
+    "gev": _Plain(GEV, "long", True),
+    "ilrma": _Plain(lambda _: ILRMA(), "long", True),
+    "lcmv": _Plain(LCMV, "long", True),
+    "masking": _Plain(lambda masks: Masking(DelayAndSum(), masks), "short", True),
+    "mpdr": _Plain(lambda _: MPDR(), "long", True),
+    "mvdr": _Plain(MVDR, "long", True),
+    "mwf": _Plain(SDWMWF, "long", True),
+    "online": _Plain(lambda _: OnlineAuxIVA(forgetting=0.98, directional=1e-2), "long", True),
+    "overiva": _Plain(lambda _: OverIVA(), "long", True),
+    "pseudo-inverse": _Plain(lambda _: PseudoInverse(loading=1e-2), "long", False),
+    "souden-mvdr": _Plain(SoudenMVDR, "long", True),
+    "superdirective": _Plain(lambda _: Superdirective(), "long", False),
+    "tikhonov": _Plain(lambda _: Tikhonov(), "long", False),
+    "tiss": _Plain(lambda _: TISS(model="banded", loading=1e-3), "long", True),
+    "wmpdr": _Plain(WMPDR, "long", True),
 }
 
-METHODS: Final = tuple(sorted([*_PLAIN, "auto", "denoise", "wiener", "wpe"]))
+METHODS: Final = tuple(sorted([*_PLAIN, "auto", "denoise", "guided", "wiener", "wpe"]))
 
 _LINEAR_ONLY: Final = ("auxiva", "auxiva-laplace", "fdica", "ilrma", "lcmv", "online", "overiva", "tiss")
 """Methods that separate at most as many sources as there are microphones."""
 
 
 class Choice(NamedTuple):
-    """A decoder, the transform of its frames, its name, the reason, and how many microphones it can use."""
+    """A decoder, the transform of its frames, its name, the reason, and how many microphones it can use.
 
-    decoder: Decoder
+    Attributes:
+        make: the decoder, of sources whose stretches are known, or None.
+        stft: of the frames that it decodes.
+        method: name.
+        why: one sentence.
+        max_mics: most microphones; None: all.
+    """
+
+    make: Callable[[Stretches | None], Decoder]
     stft: STFT
     method: str
     why: str
     max_mics: int | None
 
 
-def choose(method: str, *, n_mics: int, n_sources: int, duration: float, sample_rate: int) -> Choice:
+def choose(method: str, *, n_mics: int, n_sources: int, duration: float, sample_rate: int, guided: bool = False) -> Choice:
     """The decoder called `method`, or with "auto" the one that suits the recording.
 
     Args:
@@ -122,8 +135,10 @@ def choose(method: str, *, n_mics: int, n_sources: int, duration: float, sample_
         n_sources: most sources that sound at the same time.
         duration: seconds that the decoder can learn from.
         sample_rate: hertz.
+        guided: whether it is known when each source sounds.
 
-    Raises: ShapeError for a method that does not exist, or that cannot separate so many sources.
+    Raises: ShapeError for a method that does not exist, that cannot separate so many sources, or that needs to be told when each
+        sounds.
     """
     if method not in METHODS:
         raise ShapeError(f"method {method!r} came; there are {', '.join(METHODS)}")
@@ -131,57 +146,89 @@ def choose(method: str, *, n_mics: int, n_sources: int, duration: float, sample_
     n_used = min(n_mics, MAX_MICS)
     why = "asked for by the user"
     if method == "auto":
-        method = "denoise" if n_sources <= 1 else "wiener"
-        if n_sources == 0:
-            why = "no source was found, so there is nothing to decode"
-        elif n_sources == 1:
-            why = "one source: nothing to separate it from, so the noise of the quiet moments is taken out"
-        elif duration < SHORTEST_TO_LEARN:
-            why = f"{duration:.2f} s are too short to learn a separation from: a Wiener filter with masks from the directions"
-        elif n_sources <= n_used:
-            why = (
-                f"{n_sources} sources, {n_mics} microphones: masks from the directions, a separation that starts from them,"
-                " a second one that its Wiener filter guides, and half a Wiener filter more"
-            )
-        else:
-            why = (
-                f"{n_sources} sources are too many for {n_mics} microphones to separate linearly: masks from the directions, then"
-                " a Wiener filter"
-            )
-    if method == "denoise":
-        if n_sources > 1:
-            raise ShapeError(f"method 'denoise' recovers one source, {n_sources} came; take auto or wiener")
-        return Choice(QuietNoiseWiener(), transforms["short"], method, why, MAX_MICS)
-    if method == "wiener":
-        decoder, stft = _wiener(n_sources <= n_used, duration, transforms)
-        return Choice(decoder, stft, method, why, MAX_MICS)
-    if method == "wpe":
-        one = QuietNoiseWiener(), transforms["short"]
-        decoder, stft = one if n_sources <= 1 else _wiener(n_sources <= n_used, duration, transforms)
-        return Choice(Dereverberated(decoder, WPE(8, delay=4, context=1)), stft, method, why, MAX_MICS)
-    plain = _PLAIN[method]
+        method = "denoise" if n_sources <= 1 and not guided else "wiener"
+        why = _reason(n_sources, n_mics, n_used, duration) + (", each within its stretches" if guided else "")
     if method in _LINEAR_ONLY and n_sources > n_used:
         raise ShapeError(
             f"method {method!r} separates at most {n_used} sources here, {n_sources} came; auto, mwf and masking take more"
         )
-    window = plain.window if duration >= SHORTEST_TO_LEARN else "short"
-    return Choice(plain.make(), transforms[window], method, why, MAX_MICS if plain.learns else None)
+
+    def masks(stft: STFT, stretches: Stretches | None) -> Clustering:
+        return Clustering(FromDirections(active=_touching(stretches, stft, sample_rate)))
+
+    separable = n_sources <= n_used
+    if method == "denoise":
+        if n_sources > 1:
+            raise ShapeError(f"method 'denoise' recovers one source, {n_sources} came; take auto or wiener")
+        return Choice(lambda _: QuietNoiseWiener(), transforms["short"], method, why, MAX_MICS)
+    if method == "guided":
+        if not guided:
+            raise ShapeError("method 'guided' needs to know when each source sounds: an activity, such as an RTTM file")
+        short = transforms["short"]
+        return Choice(lambda s: guided_separation(s or (), stft=short, sample_rate=sample_rate), short, method, why, MAX_MICS)
+    if method == "wiener":
+        make, stft = _wiener(separable, duration, transforms, masks)
+        return Choice(make, stft, method, why, MAX_MICS)
+    if method == "wpe":
+        make, stft = _wiener(separable, duration, transforms, masks)
+        if n_sources <= 1:
+            make, stft = (lambda _: QuietNoiseWiener()), transforms["short"]
+        return Choice(lambda s: Dereverberated(make(s), WPE(8, delay=4, context=1)), stft, method, why, MAX_MICS)
+    plain = _PLAIN[method]
+    stft = transforms[plain.window if duration >= SHORTEST_TO_LEARN else "short"]
+    return Choice(lambda s: plain.make(masks(stft, s)), stft, method, why, MAX_MICS if plain.learns else None)
 
 
-def _wiener(separable: bool, duration: float, transforms: dict[str, STFT]) -> tuple[Decoder, STFT]:
-    """What recovers most, and its transform; figures in docs/architecture.md."""
-    masked = SDWMWF(_masks())
+def _reason(n_sources: int, n_mics: int, n_used: int, duration: float) -> str:
+    """Why "auto" takes what it takes."""
+    if n_sources == 0:
+        return "no source was found, so there is nothing to decode"
+    if n_sources == 1:
+        return "one source: nothing to separate it from, so the noise of the quiet moments is taken out"
     if duration < SHORTEST_TO_LEARN:
-        return masked, transforms["middle"]
-    short = transforms["short"]
+        return f"{duration:.2f} s are too short to learn a separation from: a Wiener filter with masks from the directions"
+    if n_sources <= n_used:
+        return (
+            f"{n_sources} sources, {n_mics} microphones: masks from the directions, a separation that starts from them,"
+            " a second one that its Wiener filter guides, and half a Wiener filter more"
+        )
+    return (
+        f"{n_sources} sources are too many for {n_mics} microphones to separate linearly: masks from the directions, then"
+        " a Wiener filter"
+    )
+
+
+def _touching(stretches: Stretches | None, stft: STFT, sample_rate: int) -> Segments | None:
+    """The frames that hold any of the stretches; `Segments` counts those that lie wholly inside."""
+    if stretches is None:
+        return None
+    reach = stft.n_fft / sample_rate
+    wider = [np.clip(np.reshape(of_one, (-1, 2)) + np.array([-reach, reach]), 0, None) for of_one in stretches]
+    return Segments.in_seconds(wider, stft=stft, sample_rate=sample_rate)
+
+
+def _wiener(
+    separable: bool,
+    duration: float,
+    transforms: dict[str, STFT],
+    masks: Callable[[STFT, Stretches | None], Clustering],
+) -> tuple[Callable[[Stretches | None], Decoder], STFT]:
+    """What recovers most, and its transform; figures in docs/architecture.md."""
+    short, middle, long = (transforms[name] for name in ("short", "middle", "long"))
+    if duration < SHORTEST_TO_LEARN:
+        return lambda s: SDWMWF(masks(middle, s)), middle
     if not separable:
-        return MultichannelWiener(masked, short, transforms["long"]), short
+        return lambda s: MultichannelWiener(SDWMWF(masks(long, s)), short, long), short
     # Long windows need time: each frequency has few frames to learn from.
-    wide, widest = ("longer", "longest") if duration >= LONG_ENOUGH else ("long", "long")
-    first = WarmStart(masked, AuxIVA(model="banded", update="iss", n_iter=N_ITER, n_sweeps=1, loading=1e-3))
-    guide = MultichannelWiener(first, short, transforms[wide], strength=GUIDE_STRENGTH)
-    second = GuidedIVA(guide, transforms[widest], short)
-    return MultichannelWiener(second, short, transforms[widest], strength=STRENGTH), short
+    wide, widest = (transforms["longer"], transforms["longest"]) if duration >= LONG_ENOUGH else (long, long)
+
+    def make(stretches: Stretches | None) -> Decoder:
+        separation = AuxIVA(model="banded", update="iss", n_iter=N_ITER, n_sweeps=1, loading=1e-3)
+        first = WarmStart(SDWMWF(masks(wide, stretches)), separation)
+        guide = MultichannelWiener(first, short, wide, strength=GUIDE_STRENGTH)
+        return MultichannelWiener(GuidedIVA(guide, widest, short), short, widest, strength=STRENGTH)
+
+    return make, short
 
 
 def fast_length(n: float) -> int:

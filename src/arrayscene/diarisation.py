@@ -21,7 +21,7 @@ def read_rttm(path: str | Path, *, recording: str | None = None, duration: float
     Args:
         path: the file; its lines are `SPEAKER recording channel start duration <NA> <NA> name <NA> <NA>`. Other kinds of lines,
             and comments behind `;;`, are passed over.
-        recording: name of the recording in a file that holds several; may be left out where there is one.
+        recording: name of the recording in a file that holds several; of no consequence where there is one.
         duration: seconds of the recording, which no stretch may leave.
 
     Returns: by name, (segment, 2) start and end in seconds, in order; for `Segments.in_seconds` and `guided`.
@@ -43,6 +43,8 @@ def read_rttm(path: str | Path, *, recording: str | None = None, duration: float
     names = sorted({turn[0] for turn in found})
     if recording is None and len(names) > 1:
         raise RecordingError(f"{path}: turns of {len(names)} recordings came ({', '.join(names)}); say which one is meant")
+    if len(names) == 1:
+        recording = None
     turns = sorted((turn for turn in found if recording in (None, turn[0])), key=lambda turn: turn[2])
     if not turns:
         wanted = "no SPEAKER line" if recording is None else f"no SPEAKER line of {recording!r}"
@@ -63,6 +65,12 @@ def read_rttm(path: str | Path, *, recording: str | None = None, duration: float
         start = max(start, segments[-1][1]) if segments else start
         segments.append([start, max(start, end if duration is None else min(end, duration))])
     return {speaker: np.array(segments) for speaker, segments in speakers.items()}
+
+
+def cut(segments: NDArray[Any], start: float, stop: float) -> NDArray[np.float64]:
+    """What of (segment, 2) stretches lies between two times, in seconds from the first of them; (0, 2) where nothing does."""
+    inside = np.clip(np.reshape(segments, (-1, 2)), start, stop) - start
+    return inside[inside[:, 1] > inside[:, 0]]
 
 
 def _turn(fields: list[str], where: str, number: int) -> tuple[str, str, float, float, int]:

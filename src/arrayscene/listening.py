@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from arrayscene.diarisation import cut
 from arrayscene.localize import OMP, SRPPHAT, Directions, Grid, find_directions, localization_stft
 from arrayscene.localize.grid import embed
+from arrayscene.localize.speakers import SpeakerVotes
 from arrayscene.recording import Recording
 from arrayscene.scene import SoundMap
 
@@ -80,6 +82,7 @@ def listen(
     dc: NDArray[Any],
     n_sources: int | None,
     given: Sequence[tuple[float, float]] | None,
+    activity: Mapping[str, NDArray[Any]] | None,
     report: Callable[[str, float], None],
 ) -> Heard:
     """Survey every block; find, count and join the directions.
@@ -89,6 +92,7 @@ def listen(
         dc: (mic,) offsets to subtract.
         n_sources: count, if known.
         given: (azimuth, elevation) in radians of the sources, if known; then nothing is localised.
+        activity: of each source, by name, (segment, 2) start and end in seconds, if known; then nothing is counted.
         report: progress.
 
     Cost: see `SRPPHAT`; memory for one block.
@@ -98,9 +102,13 @@ def listen(
     srp = SRPPHAT(recording.array, stft.frequencies(recording.sample_rate))
     n_blocks = block_count(recording)
     # With the count given, the votes of all blocks decide together, so pursuit of single blocks is of no use.
-    many = recording.n_mics >= MANY_MICS and given is None and (n_sources is None or n_blocks == 1)
+    many = recording.n_mics >= MANY_MICS and given is None and activity is None and (n_sources is None or n_blocks == 1)
     pursuit = OMP(recording.array, stft.frequencies(recording.sample_rate)) if many else None
     columns = _Columns(recording, len(srp.grid.azimuth))
+    speakers = None
+    if activity is not None and given is None:
+        speakers = SpeakerVotes(srp, stft, recording.sample_rate, list(activity.values()))
+    sounding: list[list[int]] = []
     votes: list[NDArray[np.float64]] = []
     believed: list[Directions | None] = []
     for number, (start, samples) in enumerate(blocks(recording, dc)):
@@ -113,12 +121,20 @@ def listen(
             directions = None
         believed.append(directions)
         columns.add(start, samples.shape[-1], survey.power)
+        if activity is not None:
+            span = start / recording.sample_rate, (start + samples.shape[-1]) / recording.sample_rate
+            sounding.append([n for n, stretches in enumerate(activity.values()) if len(cut(stretches, *span))])
+        if speakers is not None:
+            speakers.add(y, start)
     report("localise", 1.0)
     sound_map = columns.sound_map(srp.grid)
     if given is not None:
         azimuth, elevation = np.array(given).T
-        every = [list(range(len(given)))] * len(votes)
+        every = sounding or [list(range(len(given)))] * len(votes)
         return Heard(azimuth, elevation, np.ones(len(given)), every, sound_map, 0)
+    if speakers is not None:
+        assert activity is not None
+        return Heard(*speakers.directions(list(activity)), sounding, sound_map, 0)
     if n_sources is not None and believed[0] is None:
         found = find_directions(np.sum(votes, axis=0), srp.grid, n_sources)
         return Heard(*found, [list(range(len(found.azimuth)))] * len(votes), sound_map, 0)

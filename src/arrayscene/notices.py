@@ -16,8 +16,15 @@ POOR_RESIDUAL_DB = -1.5
 """Above this, the sources explain less than a third of the recording."""
 
 
-def assumptions(recording: Recording, choice: Choice, given: bool) -> list[str]:
-    """Sentences on what was taken for granted."""
+def assumptions(recording: Recording, choice: Choice, given: bool, guided: bool) -> list[str]:
+    """Sentences on what was taken for granted.
+
+    Args:
+        recording: working channels, with their array.
+        choice: decoder.
+        given: whether the directions are the user's.
+        guided: whether the activity is the user's.
+    """
     array = recording.array
     assert array is not None
     grid = direction_grid(array)
@@ -34,6 +41,8 @@ def assumptions(recording: Recording, choice: Choice, given: bool) -> list[str]:
         found.append("The directions are the user's; nothing was localised or counted.")
     elif not grid.elevation_known:
         found.append("Elevation is taken as 0: this array cannot tell it.")
+    if guided:
+        found.append("Who sounds when is the user's; sources were not counted, and are silent outside their stretches.")
     if array.body_radius is not None:
         found.append(f"The microphones sit around a rigid sphere of radius {100 * array.body_radius:.1f} cm.")
     if choice.max_mics is not None and recording.n_mics > choice.max_mics:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 
 from arrayscene.activity import active_segments
 from arrayscene.array import MicrophoneArray
 from arrayscene.choice import Choice, choose
 from arrayscene.diagnosis import suspicion
+from arrayscene.diarisation import cut
 from arrayscene.errors import GeometryError, RecordingError, ShapeError
 from arrayscene.health import check
 from arrayscene.listening import Heard, listen
@@ -37,6 +39,7 @@ def recover(
     *,
     n_sources: int | None = None,
     directions: Sequence[tuple[float, float] | float] | None = None,
+    activity: Mapping[str, ArrayLike] | None = None,
     method: str = "auto",
     progress: Progress | None = None,
 ) -> Scene:
@@ -49,6 +52,9 @@ def recover(
         array: microphone array, preset name or file; needed where the recording does not carry one.
         n_sources: how many sources to return; None counts them.
         directions: of the sources, each azimuth or (azimuth, elevation) in radians; used instead of localising.
+        activity: of each source, by name, (segment, 2) start and end in seconds, such as
+            `arrayscene.diarisation.read_rttm` returns; used instead of counting, and to tell the sources apart. With
+            `directions`, in their order.
         method: decoder, one of `arrayscene.choice.METHODS`; "auto" chooses and says why.
         progress: called with the name of a step and the fraction done.
 
@@ -57,14 +63,15 @@ def recover(
     Raises:
         RecordingError: audio that cannot be used: silent, too short, fewer than two working microphones.
         GeometryError: no array, or one that does not fit the recording.
-        ShapeError: an unknown method, or a count that makes no sense.
+        ShapeError: an unknown method, a count that makes no sense, or stretches that do not run forward.
 
     Cost: on one core about a quarter of the recording's duration with 4 microphones at 16 kHz; memory grows with sources and
     duration only (long recordings are worked on in blocks).
     """
     report = progress or (lambda step, fraction: None)
     recording = _with_array(recording, array)
-    _check_request(n_sources, directions)
+    stretches = None if activity is None else _stretches(activity, recording.duration)
+    _check_request(n_sources, directions, stretches)
     timings: dict[str, float] = {}
     with torch.inference_mode():
         with _timed(timings, "check"):
@@ -76,12 +83,12 @@ def recover(
             suspects = suspicion(good)
             report("check", 1.0)
         with _timed(timings, "localise"):
-            heard = listen(good, dc, n_sources, _as_pairs(directions), report)
+            heard = listen(good, dc, n_sources, _as_pairs(directions), stretches, report)
         with _timed(timings, "decode"):
-            choice = _choose(method, good, heard)
-            unmixed = unmix(good, dc, heard, choice, report)
+            choice = _choose(method, good, heard, stretches is not None)
+            unmixed = unmix(good, dc, heard, choice, stretches, report)
         with _timed(timings, "measure"):
-            sources = _measure(unmixed, heard, good, report)
+            sources = _measure(unmixed, heard, good, stretches, report)
     assert good.array is not None
     # From here on the channel map says which channels of this file were used, not which ones the device has.
     used = replace(good.array, channels=good.channels, hardware_channels=None)
@@ -96,7 +103,7 @@ def recover(
         method=choice.method,
         why=choice.why,
         ambiguity=good.array.ambiguity,
-        assumptions=assumptions(good, choice, directions is not None),
+        assumptions=assumptions(good, choice, directions is not None, activity is not None),
         warnings=[*warnings_about(recording, health, heard, unmixed, n_sources), *suspicions(suspects, good)],
         inputs=recording.inputs,
         timings=timings,
@@ -121,13 +128,34 @@ def _with_array(
     return recording
 
 
-def _check_request(n_sources: int | None, directions: Sequence[Any] | None) -> None:
+def _check_request(n_sources: int | None, directions: Sequence[Any] | None, activity: Mapping[str, NDArray[Any]] | None) -> None:
     if n_sources is not None and n_sources < 1:
         raise ShapeError(f"recover: n_sources={n_sources} came; 1 or more is needed, or nothing to have them counted")
     if directions is not None and len(directions) == 0:
         raise GeometryError("recover: an empty list of directions came; give at least one, or none to have them found")
     if n_sources is not None and directions is not None and n_sources != len(directions):
         raise ShapeError(f"recover: n_sources={n_sources} and {len(directions)} directions came; leave n_sources out")
+    if activity is not None and n_sources not in (None, len(activity)):
+        raise ShapeError(f"recover: n_sources={n_sources} and the activity of {len(activity)} came; leave n_sources out")
+    if activity is not None and directions is not None and len(activity) != len(directions):
+        raise ShapeError(f"recover: {len(directions)} directions and the activity of {len(activity)} came; give one for each")
+
+
+def _stretches(activity: Mapping[str, ArrayLike], duration: float) -> dict[str, NDArray[np.float64]]:
+    """The activity as arrays within the recording, or an error that says whose cannot be used."""
+    if not activity:
+        raise ShapeError("recover: the activity of nobody came; give at least one, or none to have the sources counted")
+    found = {}
+    for name, segments in activity.items():
+        values = np.asarray(segments, dtype=np.float64)
+        if values.ndim != 2 or values.shape[1] != 2 or not np.isfinite(values).all() or (values[:, 0] > values[:, 1]).any():
+            raise ShapeError(
+                f"recover: activity of {name!r} came as {segments!r}; (segment, 2) starts and ends in seconds are needed"
+            )
+        found[name] = cut(values, 0.0, duration)
+        if not len(found[name]):
+            raise ShapeError(f"recover: {name!r} is not active within the {duration:.2f} s of the recording; leave it out")
+    return found
 
 
 def _as_pairs(directions: Sequence[tuple[float, float] | float] | None) -> list[tuple[float, float]] | None:
@@ -151,19 +179,22 @@ def _usable(recording: Recording, rows: Sequence[int]) -> Recording:
     return recording if len(rows) == recording.n_mics else recording.select(rows)
 
 
-def _choose(method: str, good: Recording, heard: Heard) -> Choice:
+def _choose(method: str, good: Recording, heard: Heard, guided: bool) -> Choice:
     most = max((len(ids) for ids in heard.active), default=0)
-    return choose(method, n_mics=good.n_mics, n_sources=most, duration=good.duration, sample_rate=good.sample_rate)
+    return choose(method, n_mics=good.n_mics, n_sources=most, duration=good.duration, sample_rate=good.sample_rate, guided=guided)
 
 
-def _measure(unmixed: Unmixed, heard: Heard, good: Recording, report: Progress) -> list[Source]:
+def _measure(
+    unmixed: Unmixed, heard: Heard, good: Recording, activity: Mapping[str, NDArray[Any]] | None, report: Progress
+) -> list[Source]:
     """Levels, activity and confidence; loudest first."""
     assert good.array is not None
     grid = direction_grid(good.array)
+    names, stretches = (list(activity), list(activity.values())) if activity is not None else (None, None)
     sources = []
     for n, signal in enumerate(unmixed.signals):
         report("measure", n / len(unmixed.signals))
-        active = active_segments(signal, good.sample_rate)
+        active = active_segments(signal, good.sample_rate) if stretches is None else stretches[n]
         sources.append(
             Source(
                 azimuth=float(heard.azimuth[n]) if grid.azimuth_known else None,
@@ -173,6 +204,7 @@ def _measure(unmixed: Unmixed, heard: Heard, good: Recording, report: Progress) 
                 active=active,
                 confidence=float(np.sqrt(heard.support[n] * unmixed.agreement[n])),
                 signal=signal,
+                name=None if names is None else names[n],
             )
         )
     report("measure", 1.0)

@@ -26,6 +26,7 @@ class Source:
         active: (segment, 2) start and end in seconds of the stretches in which the source sounds.
         confidence: 0 to 1; how far the recording supports this source (see docs/architecture.md).
         signal: (sample,) the source alone as heard at the reference microphone, as long as the input.
+        name: what the user calls it; None where nobody has said.
     """
 
     azimuth: float | None
@@ -35,6 +36,7 @@ class Source:
     active: FloatArray
     confidence: float
     signal: NDArray[np.float32]
+    name: str | None = None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,11 +15,15 @@ from arrayscene.choice import Choice
 from arrayscene.decoders import Estimate
 from arrayscene.decoders.linear import relative_to
 from arrayscene.decoders.reliability import SENSOR_NOISE, best_reliability
+from arrayscene.diarisation import cut
 from arrayscene.linalg import load_diagonal
 from arrayscene.listening import Heard, block_count, blocks
 from arrayscene.recording import Recording
 from arrayscene.response import Response, far_field
 from arrayscene.scene import Reliability
+
+FADE_SECONDS, TAIL_SECONDS = 0.05, 0.2
+"""How long sources whose stretches are known fade in and out, and how long after a stretch they are still heard."""
 
 
 class Unmixed(NamedTuple):
@@ -42,7 +46,14 @@ class Unmixed(NamedTuple):
     n_used: int
 
 
-def unmix(recording: Recording, dc: NDArray[Any], heard: Heard, choice: Choice, report: Callable[[str, float], None]) -> Unmixed:
+def unmix(
+    recording: Recording,
+    dc: NDArray[Any],
+    heard: Heard,
+    choice: Choice,
+    activity: Mapping[str, NDArray[Any]] | None,
+    report: Callable[[str, float], None],
+) -> Unmixed:
     """Decode the sources of every block from their directions and join them.
 
     Args:
@@ -50,6 +61,7 @@ def unmix(recording: Recording, dc: NDArray[Any], heard: Heard, choice: Choice, 
         dc: (mic,) offsets to subtract.
         heard: sources and the blocks in which they sound.
         choice: decoder and transform.
+        activity: of each source, by name, (segment, 2) start and end in seconds, if known; it is silent outside of them.
         report: progress.
 
     Cost: the decoder's; memory for one block and for all sources' signals.
@@ -76,14 +88,38 @@ def unmix(recording: Recording, dc: NDArray[Any], heard: Heard, choice: Choice, 
             response = far_field(
                 array, torch.tensor(heard.azimuth[ids]), torch.tensor(heard.elevation[ids]), frequencies=frequencies
             )
-            estimate = choice.decoder(y, response)
+            estimate = choice.make(_within(activity, ids, start, stop, recording.sample_rate))(y, response)
             signals[ids, start:stop] += choice.stft.inverse(estimate.x, stop - start).numpy() * fade
             account.add(y, estimate, response, ids)
         else:
             account.add_unexplained(y)
         done = stop
+    for signal, stretches in zip(signals, (activity or {}).values(), strict=False):
+        _silence_outside(signal, stretches, recording.sample_rate)
     report("decode", 1.0)
     return Unmixed(signals, mixture, account.agreement(), account.reliability(), account.residual_db(), len(rows))
+
+
+def _within(
+    activity: Mapping[str, NDArray[Any]] | None, ids: list[int], start: int, stop: int, sample_rate: int
+) -> list[NDArray[np.float64]] | None:
+    """Stretches of the sources of one block, in its own seconds."""
+    if activity is None:
+        return None
+    stretches = list(activity.values())
+    return [cut(stretches[n], start / sample_rate, stop / sample_rate) for n in ids]
+
+
+def _silence_outside(signal: NDArray[np.float32], stretches: NDArray[Any], sample_rate: int) -> None:
+    """Fade a source out where it does not sound; its reverberation may still be heard for a while."""
+    gain = np.zeros(len(signal), np.float32)
+    fade = max(round(FADE_SECONDS * sample_rate), 1)
+    for start, stop in np.reshape(stretches, (-1, 2)):
+        first, last = round(start * sample_rate) - fade, round((stop + TAIL_SECONDS) * sample_rate) + fade
+        sample = np.arange(max(first, 0), min(last, len(signal)))
+        ramp = np.minimum(np.minimum(sample - first, last - sample) / fade, 1)
+        gain[sample] = np.maximum(gain[sample], ramp)
+    signal *= gain
 
 
 class _Account:

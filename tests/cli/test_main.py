@@ -134,7 +134,9 @@ def test_ctrl_c_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
     program = [sys.executable, "-c", "from arrayscene.cli.main import main; main()", "simulate"]
     options = ["--array", "circular:4:0.05", "--out", str(tmp_path / "scene"), "--t60", "0.9"]
     started = tmp_path / "started"
-    watch = f"import pyroomacoustics as p; f = p.ShoeBox.compute_rir; o = open; m = {str(started)!r}\n"
+    # A test that runs in the background is started with SIGINT ignored, and would hand that on.
+    watch = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    watch += f"import pyroomacoustics as p; f = p.ShoeBox.compute_rir; o = open; m = {str(started)!r}\n"
     watch += "p.ShoeBox.compute_rir = lambda room: (o(m, 'w').close(), f(room))[1]\nfrom arrayscene.cli.main import main; main()"
     process = subprocess.Popen([*program[:2], watch, "simulate", *options], stderr=subprocess.PIPE, text=True)
     while not started.exists():

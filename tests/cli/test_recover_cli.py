@@ -82,6 +82,17 @@ def test_one_file_a_microphone_a_stretch_and_given_directions() -> None:
     assert len(document["sources"]) == 2
 
 
+def test_speakers_of_a_diarisation_keep_their_names() -> None:
+    turns = ("SPEAKER take 1 0.5 1.0 <NA> <NA> anna <NA> <NA>", "SPEAKER take 1 1.0 1.5 <NA> <NA> bob <NA> <NA>")
+    Path("who.rttm").write_text("\n".join(turns), encoding="utf-8")
+    result = run(write("take.wav", heard(3.0)), *CIRCLE, "--activity", "who.rttm", "--out", "out", "--start", 0.5)
+    assert result.exit_code == 0, result.output
+    document = json.loads(Path("out/scene.json").read_text(encoding="utf-8"))
+    assert {source["name"]: source["active"] for source in document["sources"]} == {"anna": [[0, 1]], "bob": [[0.5, 2]]}
+    assert " 0.500 1.500 <NA> <NA> bob " in Path("out/scene.rttm").read_text(encoding="utf-8")
+    assert "anna" in result.stdout
+
+
 def test_an_earlier_scene_is_replaced_only_when_told() -> None:
     take = write("take.wav", heard(1.0))
     options = (*CIRCLE, "--sources", 1, "--no-report")
@@ -160,6 +171,8 @@ BAD: dict[str, tuple[Callable[[], list[object]], str]] = {
     "no sources": (with_options("--sources", 0), "0"),
     "negative number of sources": (with_options("--sources", -2), "-2"),
     "unknown method": (with_options("--method", "magic"), "magic"),
+    "no diarisation": (with_options("--activity", "nowhere.rttm"), "nowhere.rttm"),
+    "guided by nothing": (with_options("--method", "guided"), "RTTM"),
 }
 
 

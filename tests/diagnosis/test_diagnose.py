@@ -195,6 +195,38 @@ def test_known_azimuths_show_mirrors_and_turns() -> None:
     assert np.degrees(np.arctan2(*turned.corrected.positions[0, [1, 0]])) == pytest.approx(0.0, abs=4.0)
 
 
+def test_evenly_spread_azimuths_leave_a_choice_and_others_are_said_to_be_unheard() -> None:
+    azimuths = (0.4, 0.4 + 2 * np.pi / 3, 0.4 - 2 * np.pi / 3)
+    recording = field(ODD, azimuths, diffuse=0.3)
+    even = diagnose(recording, azimuths=azimuths)
+    assert even.fits
+    assert "would fit as well if the array were" in even.ambiguities[0]
+    quiet = diagnose(field(ODD, azimuths[:2], diffuse=0.3), azimuths=azimuths)
+    assert quiet.fits
+    assert "Hardly anything is heard from -97 degrees" in quiet.ambiguities[0]
+    nobody = diagnose(field(ODD, azimuths[:1], diffuse=0.3), azimuths=[*azimuths, 1.5])
+    assert kinds(nobody) == ["azimuths"]
+    assert nobody.corrected is None
+
+
+def test_noise_in_most_of_the_band_does_not_hide_an_order() -> None:
+    recording = shuffled(field(ODD, seconds=4.0), [0, 1, 3, 2, 4])
+    spectrum = np.fft.rfft(recording.samples)
+    frequencies = np.fft.rfftfreq(recording.n_samples, 1 / RATE)
+    tonal = np.fft.irfft(spectrum * ((frequencies > 800) & (frequencies < 1800)), recording.n_samples)
+    noise = np.random.default_rng(0).standard_normal(tonal.shape)
+    noisy = Recording((tonal + 0.1 * tonal.std() * noise).astype(np.float32), RATE, ODD)
+    assert [finding.message for finding in diagnose(noisy).findings] == ["Channels 3 and 4 are swapped."]
+
+
+def test_sound_from_one_side_alone_is_believed_by_half() -> None:
+    recording = shuffled(field(ODD, (0.4,), diffuse=0.0), [0, 1, 3, 2, 4])
+    diagnosis = diagnose(recording)
+    assert all(finding.confidence <= 0.5 for finding in diagnosis.findings)
+    assert any("comes from one side" in sentence for sentence in diagnosis.ambiguities)
+    assert suspicion(recording) == []
+
+
 def test_one_known_azimuth_leaves_a_choice_and_says_so() -> None:
     recording = field(RING, (0.5,), diffuse=0.3)
     diagnosis = diagnose(Recording(recording.samples, RATE, RING.rotated(yaw=-1.2)), azimuths=[0.5])

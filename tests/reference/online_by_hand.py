@@ -31,7 +31,7 @@ def separate(mixture: Complex, start: Complex, block: int, forgetting: float, pr
                 R[f] = np.trace(seen).real / n_mics * np.eye(n_mics)
             R[f] = (1 - gain) * R[f] + gain * seen
             for k in range(n_mics):
-                weighted = covariance(y[:, f], level[k] / (power[k] + 1e-3 * level[k]))
+                weighted = covariance(y[:, f], 1 / (power[k] + 1e-3 * level[k]))
                 if begin == 0:
                     # w_k V_k w_m^H is zero for other rows m, as it is where a row is at rest.
                     A = np.linalg.inv(start[f])

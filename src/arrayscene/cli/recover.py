@@ -41,6 +41,9 @@ def recover(
     directions: Annotated[
         str | None, typer.Option(metavar="AZ[:EL],...", help="Known directions of the sources in degrees, such as 30,-60:10.")
     ] = None,
+    activity: Annotated[
+        Path | None, typer.Option(metavar="RTTM", help="Who sounds when, as an RTTM file; then nothing is counted.")
+    ] = None,
     start: Annotated[float | None, typer.Option(metavar="S", help="Begin here, seconds.")] = None,
     stop: Annotated[float | None, typer.Option(metavar="S", help="End here, seconds.")] = None,
     rate: Annotated[int | None, typer.Option(metavar="HZ", help="Resample to this rate first.")] = None,
@@ -67,11 +70,22 @@ def recover(
     microphones = MicrophoneArray.resolve(array)
     paths: Path | list[Path] = inputs[0] if len(inputs) == 1 else inputs
     recording = Recording.read(paths, array=microphones, channels=wanted_channels, sample_rate=rate, start=start, stop=stop)
+    stretches = None
+    if activity is not None:
+        from arrayscene.diarisation import cut, read_rttm
+
+        # Times count from the beginning of the file, also where only a part of it is used.
+        first = start or 0.0
+        whole = read_rttm(activity, recording=inputs[0].stem, duration=recording.duration if stop is None else None)
+        parts = {name: cut(of_one, first, first + recording.duration) for name, of_one in whole.items()}
+        stretches = {name: of_one for name, of_one in parts.items() if len(of_one)}
     if not no_report:
         # Half a second of imports, on the core that the decoder leaves idle.
         Thread(target=importlib.import_module, args=("matplotlib.backends.backend_agg",)).start()
     with progress_bar(quiet) as progress:
-        scene = recover_scene(recording, n_sources=sources, directions=wanted_directions, method=method, progress=progress)
+        scene = recover_scene(
+            recording, n_sources=sources, directions=wanted_directions, activity=stretches, method=method, progress=progress
+        )
     write_scene(scene, target, overwrite=overwrite, report=not no_report)
 
     if as_json:
@@ -91,7 +105,7 @@ def _print_scene(scene: Scene) -> None:
 
     rows = [
         (
-            str(number),
+            str(number) if source.name is None else f"{number} {source.name}",
             direction(source),
             f"{source.level_db:.1f} dBFS",
             f"{100 * active_seconds(source) / scene.duration:.0f} %",

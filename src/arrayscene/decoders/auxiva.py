@@ -37,8 +37,8 @@ class AuxIVA(Demixing):
         n_iter: times that the bins are weighted.
         n_sweeps: sweeps of the update after each weighting; None: 8 of "iss", 4 of "ip", 1 of the others.
         directional: how strongly each output is held to its direction, where the response is known: power, relative to the
-            recording's, of noise that every microphone hears from everywhere else; 1e-3 to 3e-3 keeps "gauss" from losing talkers
-            of small arrays in rooms, more keeps it from learning the room.
+            recording's, of noise that every microphone hears from everywhere else; 3e-3 to 1e-2 keeps "gauss" from losing talkers
+            of small arrays in rooms, more keeps it from learning the room. "banded" is better off without.
         reference: microphone, from 0, at which the sources are heard.
         loading: of the pseudo-inverse that the response starts from.
 

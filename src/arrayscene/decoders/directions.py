@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from arrayscene.decoders.statistics import Statistics
+from arrayscene.decoders.statistics import Segments, Statistics
 from arrayscene.errors import ShapeError
 from arrayscene.linalg import load_diagonal
 from arrayscene.response import Response
@@ -23,23 +23,25 @@ class FromDirections(Statistics):
         direct: kappa, power of the direct sound over the diffuse field's where a source dominates.
         sensor: power of the sensor noise over the diffuse field's.
         n_iter: updates of each frame's priors.
+        active: stretches in which each source sounds, where they are known: it has no share of other frames.
 
     Cost: O(freq frame mic (mic + source)). Frame by frame, nothing of the past or future is needed. Differentiable in A and y.
 
-    Raises: ShapeError where no response came, or a parameter is outside its range.
+    Raises: ShapeError where no response came, one of another number of sources than there are stretches for, or a parameter is
+        outside its range.
 
     Reference: N. Ito, S. Araki and T. Nakatani, "Complex angular central Gaussian mixture model for directional statistics in
     mask-based microphone array signal processing", EUSIPCO 2016; the priors: "Permutation-free convolutive blind source
     separation via full-band clustering based on frequency-independent source presence priors", ICASSP 2013, by the same.
     """
 
-    def __init__(self, *, direct: float = 1.0, sensor: float = 1e-2, n_iter: int = 5) -> None:
+    def __init__(self, *, direct: float = 1.0, sensor: float = 1e-2, n_iter: int = 5, active: Segments | None = None) -> None:
         super().__init__()
         if not direct > 0 or not sensor > 0 or n_iter < 0:
             raise ShapeError(
                 f"FromDirections: direct={direct}, sensor={sensor}, n_iter={n_iter} came; powers > 0 and n_iter >= 0 are needed"
             )
-        self.direct, self.sensor, self.n_iter = direct, sensor, n_iter
+        self.direct, self.sensor, self.n_iter, self.active = direct, sensor, n_iter, active
 
     def shares(self, y: Tensor, response: Response | None = None, start: int = 0) -> Tensor:
         """The posteriors."""
@@ -49,6 +51,14 @@ class FromDirections(Statistics):
                 " Masks, Segments"
             )
         likelihood = self._log_likelihood(y, response)
+        if self.active is not None:
+            silent = self.active.shares(y, None, start)[:-1] == 0
+            if len(silent) != likelihood.shape[-3] - 1:
+                raise ShapeError(
+                    f"FromDirections: stretches of {len(silent)} sources came with {likelihood.shape[-3] - 1} directions"
+                )
+            # The noise, which is the last, may sound at any time.
+            likelihood = likelihood.masked_fill(nn.functional.pad(silent, (0, 0, 0, 0, 0, 1)), -torch.inf)
         prior = torch.zeros_like(likelihood[..., :1, :])
         for _ in range(self.n_iter):
             posterior = (likelihood + prior).softmax(-3)

@@ -28,7 +28,7 @@ class FastMNMFState(NamedTuple):
     """The model of the recording, and how far the filter has come.
 
     Attributes:
-        T: (..., freq, source, basis) spectra.
+        T: (..., freq, source, basis) spectra, of those sources that are returned first.
         V: (..., source, basis, frame) activations.
         G: (..., freq, source, component) spatial weights; one frequency in model 2.
         Q: (..., freq, component, mic) takes a recording to its components.
@@ -55,8 +55,9 @@ class FastMNMF(Decoder):
     frame. Which optimum is found depends on the start: ILRMA, whose outputs are the components and, to begin with, the sources.
     The response that it finds is, for each source, the column of its covariance that belongs to the reference microphone.
 
-    With fewer sources than microphones the other components belong to all of them. More sources than microphones need model 1
-    and a response to all of them, which then says how much of each source every component holds.
+    With fewer sources than microphones the other components belong to all of them where the start is blind, since they hold parts
+    of them; with a response they are what it knows nothing of, one source more, which is not returned. More sources than
+    microphones need model 1 and a response to all of them, which then says how much of each source every component holds.
 
     Args:
         n_sources: sources; None: those of the response, or as many as microphones. Without a response the loudest outputs of the
@@ -85,8 +86,8 @@ class FastMNMF(Decoder):
         n_sources: int | None = None,
         *,
         model: Literal[1, 2] = 1,
-        n_bases: int = 4,
-        n_iter: int = 20,
+        n_bases: int = 8,
+        n_iter: int = 10,
         start: Demixing | None = None,
         reference: int = 0,
     ) -> None:
@@ -110,21 +111,14 @@ class FastMNMF(Decoder):
         top = top_frequency(response)
         mixture = normalised(y)
         white = whitened(mixture)
-        Q, power = unit_power(white.parts, white.demixing(self._components(mixture, A, top)))
-        if A is None and n_sources < n_mics:
-            order = self._loudest_first(Q, power, white.factor)
-            Q, power = Q.gather(-2, order[..., None].expand_as(Q)), power.gather(-2, order[..., None].expand_as(power))
-        if A is not None and n_sources > n_mics:
-            guess, G = _from_response(A.to(Q.dtype), Q, white)
-        else:
-            guess, G = power[..., :n_sources, :], _from_outputs(power, n_sources)
+        Q, guess, G = self._beginning(white, self._components(mixture, A, top), A, n_sources)
         T, V = starting_factors(guess, self.n_bases, top)
         G = G if self.model == 1 else G[..., :1, :, :]
         for _ in range(self.n_iter):
             Q, T, V, G = fastmnmf_update(white, Q, T, V, G, SWEEPS["iss"])
         inverse = white.factor @ torch.linalg.inv(Q)
         heard = inverse[..., self.reference, :]
-        column = inverse @ (G.to(heard.real.dtype) * heard.conj()[..., None, :]).mT
+        column = inverse @ (G[..., :n_sources, :].to(heard.real.dtype) * heard.conj()[..., None, :]).mT
         own = column[..., self.reference : self.reference + 1, :].real.clamp_min(torch.finfo(heard.real.dtype).tiny)
         frequencies = torch.arange(y.shape[-2], dtype=torch.float64) if response is None else response.frequencies
         Q = white.undone(Q)
@@ -140,8 +134,9 @@ class FastMNMF(Decoder):
             )
         V = state.V[..., state.position : end]
         components = apply(state.Q, y).movedim(-3, -2) * component_weights(state.T, V, state.G)
-        variances = torch.einsum("...fkb,...kbt->...fkt", state.T, V)
-        x = variances * ((state.heard[..., None, :] * state.G) @ components)
+        n_sources = state.response.values.shape[-1]
+        variances = torch.einsum("...fkb,...kbt->...fkt", state.T[..., :n_sources, :], V[..., :n_sources, :, :])
+        x = variances * ((state.heard[..., None, :] * state.G[..., :n_sources, :]) @ components)
         stats = {"condition": condition(state.response.matrix())}
         return Estimate(x.movedim(-3, -2), state.response, stats), state._replace(position=end)
 
@@ -153,6 +148,21 @@ class FastMNMF(Decoder):
             return self.start.learn(mixture, start, top)
         return self.start.learn_with_response(mixture, start, top, known)
 
+    def _beginning(self, white: Whitened, D: Tensor, A: Tensor | None, n_sources: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Q of the white recording, power (..., freq, source, frame) of the sources as the start tells it, and G of model 1."""
+        n_mics = D.shape[-1]
+        Q, power = unit_power(white.parts, white.demixing(D))
+        if n_sources == n_mics:
+            return Q, power, _shared(power, n_sources)
+        if A is None:
+            order = self._loudest_first(Q, power, white.factor)[..., None]
+            Q, power = Q.gather(-2, order.expand_as(Q)), power.gather(-2, order.expand_as(power))
+            return Q, power[..., :n_sources, :], _shared(power, n_sources)
+        if n_sources > n_mics:
+            return Q, *_from_response(A.to(Q.dtype), Q, white)
+        rest = power[..., n_sources:, :].mean(-2, keepdim=True)
+        return Q, torch.cat([power[..., :n_sources, :], rest], dim=-2), _with_rest(power, n_sources)
+
     def _loudest_first(self, Q: Tensor, power: Tensor, factor: Tensor) -> Tensor:
         """(..., freq, component) order by the power that the reference microphone hears."""
         row = factor[..., self.reference : self.reference + 1, :]
@@ -161,12 +171,19 @@ class FastMNMF(Decoder):
         return order.expand(Q.shape[:-1])
 
 
-def _from_outputs(power: Tensor, n_sources: int) -> Tensor:
+def _shared(power: Tensor, n_sources: int) -> Tensor:
     """G (..., freq, source, component) where the first components are the sources, and the others belong to all."""
-    n_mics = power.shape[-2]
     own = torch.eye(n_sources, dtype=power.dtype, device=power.device) * (1 - LEAK) + LEAK
-    shared = torch.full((n_sources, n_mics - n_sources), 1 / n_sources, dtype=power.dtype, device=power.device)
-    return torch.cat([own, shared], dim=-1).expand(*power.shape[:-2], n_sources, n_mics)
+    others = own.new_full((n_sources, power.shape[-2] - n_sources), 1 / n_sources)
+    return torch.cat([own, others], dim=-1).expand(*power.shape[:-2], -1, -1)
+
+
+def _with_rest(power: Tensor, n_sources: int) -> Tensor:
+    """G (..., freq, source + 1, component) where the first components are the sources, and the others a source of their own."""
+    n_mics = power.shape[-2]
+    owner = torch.arange(n_mics, device=power.device).clamp(max=n_sources)
+    G = (torch.arange(n_sources + 1, device=power.device)[:, None] == owner).to(power.dtype) * (1 - LEAK) + LEAK
+    return G.expand(*power.shape[:-2], -1, -1)
 
 
 def _from_response(A: Tensor, Q: Tensor, white: Whitened) -> tuple[Tensor, Tensor]:

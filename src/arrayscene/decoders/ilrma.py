@@ -70,7 +70,7 @@ class ILRMA(Demixing):
 
     def learn(self, mixture: Tensor, start: Tensor, top: float) -> Tensor:
         """The start's D, then `n_iter` updates of the source model and of D."""
-        first = self.start or AuxIVA()
+        first = self.start or AuxIVA(update="iss")
         return self._refined(mixture, first.learn(mixture, start, top), top)
 
     def learn_with_response(self, mixture: Tensor, start: Tensor, top: float, A: Tensor) -> Tensor:

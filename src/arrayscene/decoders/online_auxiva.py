@@ -13,7 +13,7 @@ from arrayscene.decoders.linear import relative_to
 from arrayscene.decoders.majorization import NOISE, UPDATES, check_update, from_elsewhere
 from arrayscene.decoders.quality import noise_gain
 from arrayscene.decoders.reliability import reliability
-from arrayscene.decoders.source_models import check_model, gauss, generalized_gauss
+from arrayscene.decoders.source_models import SILENCE, check_model, gauss, generalized_gauss
 from arrayscene.errors import ShapeError
 from arrayscene.kernels import exact_covariance, output_power, source_covariances
 from arrayscene.linalg import fit_linear
@@ -158,7 +158,8 @@ class OnlineAuxIVA(Decoder):
         power = torch.where(first, power / start, power)
         level = (1 - gain) * state.level + gain * power.mean(-1, keepdim=True) * share
         if self.model == "gauss":
-            weights = gauss(power, level)
+            # Not in units of the level: V still holds the weights of frames when it was another.
+            weights = gauss(power, level) / (level + SILENCE)
         else:
             weights = generalized_gauss(power, 1.0 if self.model == "laplace" else float(self.model), level)
         V = source_covariances(parts, weights * sounding * share, loudness * (NOISE * eye + self.directional * state.held))

@@ -204,7 +204,8 @@ class _Scene:
 def _solve(scenes: Sequence[_Scene]) -> tuple[Array, Array]:
     """Gains in dB and delays in seconds of every row, relative to the median row."""
     levels = torch.cat([scene.gains() for scene in scenes])
-    levels = (levels - levels.median(-1, keepdim=True).values).median(0).values
+    # Not the median channel of each tile: where channels are nearly alike, each of them is that one too often to differ from it.
+    levels = (levels - levels.mean(-1, keepdim=True)).median(0).values
     frequencies, n_mics = scenes[0].tiles.frequencies, levels.shape[0]
     delays = torch.zeros(n_mics, dtype=torch.float64)
     # The delays found in the first round say in the second which tiles really hold direct sound.

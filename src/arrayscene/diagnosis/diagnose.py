@@ -11,7 +11,7 @@ import torch
 from arrayscene.array import MicrophoneArray
 from arrayscene.diagnosis.correction import corrected_array, spread, widened
 from arrayscene.diagnosis.evidence import Evidence, confidence
-from arrayscene.diagnosis.explanation import explanation, quick_explanation
+from arrayscene.diagnosis.explanation import PRICE, explanation, quick_explanation
 from arrayscene.diagnosis.field import FieldModel
 from arrayscene.diagnosis.findings import (
     LEAST_MARGIN,
@@ -30,6 +30,7 @@ from arrayscene.diagnosis.result import Diagnosis, Finding
 from arrayscene.diagnosis.sizing import Size, find_size
 from arrayscene.diagnosis.symmetry import Order, isometries
 from arrayscene.diagnosis.tiles import tiles_of
+from arrayscene.diagnosis.timing import fit_few_delays
 from arrayscene.diagnosis.usable import unclear, usable
 from arrayscene.diagnosis.words import ONE_SIDED_SENTENCE, hint_sentence, others_sentence, symmetry_sentence, unheard_sentence
 from arrayscene.recording import Recording
@@ -82,8 +83,6 @@ def diagnose(recording: Recording, *, azimuths: Sequence[float] | None = None, p
         symmetries = isometries(array)
         nothing = Hypothesis.nothing(array.n_mics)
         likeliest, one_sided = explanation(evidence, symmetries, report), evidence.one_sided()
-        if one_sided:
-            likeliest = replace(likeliest, delays=nothing.delays)
         least = _least(evidence, likeliest)
         found = _believed(evidence, likeliest, least)
         hint: tuple[str, ...] = ()
@@ -140,7 +139,7 @@ def suspicion(recording: Recording) -> list[str]:
     """Sentences on channels that seem to be in another order, inverted or late; none where nothing seems wrong.
 
     A cheap look at every recording, at no more than `QUICK_MICS` of its microphones and `QUICK_SECONDS` of its duration: where
-    the best of few orders is better than the array's own, or nothing fits, the whole search follows.
+    the best of few orders, or some delays, are better than the array as it is, the whole search follows.
 
     Args:
         recording: working channels with their array.
@@ -161,7 +160,9 @@ def suspicion(recording: Recording) -> list[str]:
         evidence = Evidence(FieldModel(array, tiles.frequencies), tiles)
         nothing, symmetries = Hypothesis.nothing(array.n_mics), isometries(array)
         found = _believed(evidence, quick_explanation(evidence, symmetries), LEAST_GAIN)
-        if found == nothing and evidence.shortfall(nothing) < misfit_bound(array.n_mics):
+        if found == nothing and evidence.shortfall(nothing) > misfit_bound(array.n_mics) and not evidence.one_sided():
+            found = _believed(evidence, fit_few_delays(evidence, nothing, PRICE), LEAST_GAIN)
+        if found == nothing:
             return []
         found = explanation(evidence, symmetries, lambda step, fraction: None)
         least = _least(evidence, found)

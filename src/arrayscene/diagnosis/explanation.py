@@ -39,7 +39,8 @@ def explanation(evidence: Evidence, symmetries: Sequence[Order], report: Callabl
     Orders come from two searches: by the mean coherences, and by their magnitudes alone, which neither delays nor polarities
     change. With few microphones single exchanges around the best are judged as well, which matters in rooms without
     reverberation. Delays are looked for where some channel is late against the others or the fit is poor, for the best order of
-    each search and for the array's own. What a simpler hypothesis explains nearly as well is taken back.
+    each search and for the array's own, but not where all sound comes from one side: there they cannot be told from another
+    direction or order. What a simpler hypothesis explains nearly as well is taken back.
 
     Args:
         evidence: of the recording.
@@ -57,7 +58,7 @@ def explanation(evidence: Evidence, symmetries: Sequence[Order], report: Callabl
     if len(best.order) <= NEIGHBOURS:
         best = _descend(evidence, best, symmetries)
     report("order", 1.0)
-    if len(best.order) >= FEWEST_FOR_DELAYS:
+    if len(best.order) >= FEWEST_FOR_DELAYS and not evidence.one_sided():
         late = lateness(evidence.model, best.undo(evidence.tiles))
         if float(late.delays.abs().max()) >= LEAST_DELAY or evidence.shortfall(best) > POOR:
             starts = dict.fromkeys([best, nothing, *blind[:1]])
@@ -68,6 +69,10 @@ def explanation(evidence: Evidence, symmetries: Sequence[Order], report: Callabl
                 few = [fit_few_delays(evidence, trial, PRICE) for trial in dict.fromkeys([start, inverted])]
                 trials = [best, *few, *aligned]
                 best = max(trials, key=lambda trial: _worth(evidence, trial))
+            if best.late and len(best.order) <= NEIGHBOURS:
+                # Delays may only have undone the exchange of two rows.
+                on_time = _descend(evidence, replace(best, delays=nothing.delays), symmetries)
+                best = max(best, on_time, key=lambda trial: _worth(evidence, trial))
             report("delays", 1.0)
     return _simplified(evidence, best)
 

@@ -41,6 +41,9 @@ MISFIT, MISFIT_PER_MIC = 0.1, 0.006
 """Shortfall of the likelihood from which on nothing explains the recording; it grows with what many microphones can tell."""
 
 
+FEW_LATE = 0.34
+"""Share of the channels that may be late without putting the layout in doubt."""
+
 ORDER_SHARE = 0.87
 """Where orders at random cost less than this share of what is unexplained, nothing explains the recording."""
 
@@ -58,8 +61,10 @@ def is_misfit(evidence: Evidence, found: Hypothesis, shortfall: float) -> bool:
     """
     if shortfall <= misfit_bound(len(found.order)):
         return False
-    on_time = replace(found, delays=(0.0,) * len(found.order))
-    return evidence.order_gain(on_time) < ORDER_SHARE * shortfall
+    n_mics = len(found.order)
+    # Delays of many channels would explain any layout.
+    judged = found if len(found.late) <= FEW_LATE * n_mics else replace(found, delays=(0.0,) * n_mics)
+    return evidence.order_gain(judged) < ORDER_SHARE * shortfall
 
 
 def oriented(

@@ -93,10 +93,9 @@ def output_power(parts: Tensor, W: Tensor, *, pooled: bool) -> Tensor:
     n_freqs, n_sources, n_mics = W.shape[-3:]
     n_frames = parts.shape[-1]
     power = torch.zeros((*W.shape[:-3], 1 if pooled else n_freqs, n_sources, n_frames), dtype=parts.dtype)
-    rows = torch.stack([W.real, W.imag], dim=-3).to(parts.dtype)
     items = zip(
         parts.reshape(-1, n_freqs, 2, n_mics, n_frames).numpy(),
-        rows.reshape(-1, n_freqs, 2, n_sources, n_mics).numpy(),
+        W.resolve_conj().reshape(-1, n_freqs, n_sources, n_mics).contiguous().numpy(),
         power.view(-1, *power.shape[-3:]).numpy(),
         strict=True,
     )
@@ -145,52 +144,86 @@ def _exact(frames: NDArray[Any], R: NDArray[Any]) -> None:
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
 def _covariances(parts: NDArray[Any], weights: NDArray[Any], noise: NDArray[Any], V: NDArray[Any]) -> None:
-    n_freqs, _, n_mics, n_frames = parts.shape
-    n_sources = weights.shape[1]
-    shared = len(weights) == 1
-    level = np.empty(n_sources)
-    # Products of two channels serve all sources; rows of floats let the sums vectorise.
-    product_real, product_imag = np.empty(n_frames, parts.dtype), np.empty(n_frames, parts.dtype)
-    for f in range(n_freqs):
-        w = weights[0 if shared else f]
-        if f == 0 or not shared:
-            for k in range(n_sources):
-                total = parts.dtype.type(0)
-                for t in range(n_frames):
-                    total += w[k, t]
-                level[k] = total / n_frames
-        for i in range(n_mics):
-            a, b = parts[f, 0, i], parts[f, 1, i]
-            for j in range(i + 1):
-                c, d = parts[f, 0, j], parts[f, 1, j]
-                for t in range(n_frames):
-                    product_real[t] = a[t] * c[t] + b[t] * d[t]
-                    product_imag[t] = b[t] * c[t] - a[t] * d[t]
-                for k in range(n_sources):
-                    row = w[k]
-                    real, imag = parts.dtype.type(0), parts.dtype.type(0)
-                    for t in range(n_frames):
-                        real += row[t] * product_real[t]
-                        imag += row[t] * product_imag[t]
-                    value = complex(real / n_frames, imag / n_frames) + level[k] * noise[f, k % noise.shape[1], i, j]
-                    V[f, k, j, i] = np.conj(value)
-                    V[f, k, i, j] = value
+    level, products = np.empty(weights.shape[1]), np.empty((2, parts.shape[-1]), parts.dtype)
+    for f in range(len(parts)):
+        if f < len(weights):
+            fill_level(weights[f], level)
+        fill_covariances(parts[f], weights[f if len(weights) > 1 else 0], level, noise[f], products, V[f])
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
-def _power(parts: NDArray[Any], rows: NDArray[Any], power: NDArray[Any]) -> None:
-    n_freqs, _, n_mics, n_frames = parts.shape
-    pooled = len(power) == 1
-    real, imag = np.empty(n_frames, parts.dtype), np.empty(n_frames, parts.dtype)
-    for f in range(n_freqs):
-        for k in range(rows.shape[2]):
-            real[:], imag[:] = 0, 0
-            for m in range(n_mics):
-                a, b = rows[f, 0, k, m], rows[f, 1, k, m]
-                c, d = parts[f, 0, m], parts[f, 1, m]
+def fill_level(weights: NDArray[Any], level: NDArray[Any]) -> None:
+    """Mean over frames of weights (source, frame), into level (source,)."""
+    for k in range(len(weights)):
+        total = weights.dtype.type(0)
+        for t in range(weights.shape[1]):
+            total += weights[k, t]
+        level[k] = total / weights.shape[1]
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
+def fill_covariances(
+    parts: NDArray[Any],
+    weights: NDArray[Any],
+    level: NDArray[Any],
+    noise: NDArray[Any],
+    products: NDArray[Any],
+    V: NDArray[Any],
+) -> None:
+    """Of one frequency: V (source, mic, mic) <- <w_k y y^H> + level_k N_k; products (2, frame) is room to work in."""
+    _, n_mics, n_frames = parts.shape
+    # Products of two channels serve all sources; rows of floats let the sums vectorise.
+    product_real, product_imag = products[0], products[1]
+    kind = parts.dtype.type
+    for i in range(n_mics):
+        a, b = parts[0, i], parts[1, i]
+        for j in range(i):
+            c, d = parts[0, j], parts[1, j]
+            for t in range(n_frames):
+                product_real[t] = a[t] * c[t] + b[t] * d[t]
+                product_imag[t] = b[t] * c[t] - a[t] * d[t]
+            for k in range(len(weights)):
+                row, real, imag = weights[k], kind(0), kind(0)
+                for t in range(n_frames):
+                    real += row[t] * product_real[t]
+                    imag += row[t] * product_imag[t]
+                value = complex(real / n_frames, imag / n_frames) + level[k] * noise[k % len(noise), i, j]
+                V[k, j, i] = np.conj(value)
+                V[k, i, j] = value
+        for t in range(n_frames):
+            product_real[t] = a[t] * a[t] + b[t] * b[t]
+        for k in range(len(weights)):
+            row, real = weights[k], kind(0)
+            for t in range(n_frames):
+                real += row[t] * product_real[t]
+            V[k, i, i] = real / n_frames + level[k] * noise[k % len(noise), i, i].real
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
+def _power(parts: NDArray[Any], W: NDArray[Any], power: NDArray[Any]) -> None:
+    outputs = np.empty((2, parts.shape[-1]), parts.dtype)
+    for f in range(len(parts)):
+        add_power(parts[f], W[f], outputs, power[f if len(power) > 1 else 0])
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
+def add_power(parts: NDArray[Any], W: NDArray[Any], outputs: NDArray[Any], power: NDArray[Any]) -> None:
+    """Of one frequency: power (source, frame) <- power + |W y|^2; outputs (2, frame) is room to work in."""
+    n_mics, n_frames = parts.shape[1:]
+    kind = parts.dtype.type
+    real, imag = outputs[0], outputs[1]
+    for k in range(len(W)):
+        for m in range(n_mics):
+            a, b = kind(W[k, m].real), kind(W[k, m].imag)
+            c, d = parts[0, m], parts[1, m]
+            if m == 0:
+                for t in range(n_frames):
+                    real[t] = a * c[t] - b * d[t]
+                    imag[t] = a * d[t] + b * c[t]
+            else:
                 for t in range(n_frames):
                     real[t] += a * c[t] - b * d[t]
                     imag[t] += a * d[t] + b * c[t]
-            total = power[0 if pooled else f, k]
-            for t in range(n_frames):
-                total[t] += real[t] * real[t] + imag[t] * imag[t]
+        total = power[k]
+        for t in range(n_frames):
+            total[t] += real[t] * real[t] + imag[t] * imag[t]

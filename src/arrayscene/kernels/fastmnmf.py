@@ -10,11 +10,15 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
-from arrayscene.kernels.covariances import _covariances, output_power_torch, source_covariances_torch
+from arrayscene.kernels.covariances import (
+    add_power,
+    fill_covariances,
+    fill_level,
+    output_power_torch,
+    source_covariances_torch,
+)
 from arrayscene.kernels.dispatch import FASTMATH, compiled
-from arrayscene.kernels.ilrma import fill_power
-from arrayscene.kernels.iss import _update as _steer
-from arrayscene.kernels.iss import iss_update_torch
+from arrayscene.kernels.iss import iss_update_torch, steer
 from arrayscene.kernels.nmf import FLOOR, add_for_activations, fill_variance, multiply_by_step, step, update_spectra
 from arrayscene.kernels.whitening import Whitened
 
@@ -90,36 +94,39 @@ def _update(
     G: NDArray[Any],
     n_sweeps: int,
 ) -> None:
-    n_freqs, n_mics, _ = Q.shape
+    n_mics = Q.shape[1]
     n_sources, _, n_frames = V.shape
     shared = len(G) == 1
-    rows = np.empty((1, 2, n_mics, n_mics), parts.dtype)
-    covariances = np.empty((1, n_mics, n_mics, n_mics), np.complex128)
-    power, inverse = np.empty((1, n_mics, n_frames), parts.dtype), np.empty((1, n_mics, n_frames), parts.dtype)
-    ratio, R = np.empty_like(power[0]), np.empty((n_sources, n_frames), parts.dtype)
+    room, row = np.empty((2, n_frames), parts.dtype), np.empty(n_mics, Q.dtype)
+    level, covariances = np.empty(n_mics), np.empty((n_mics, n_mics, n_mics), Q.dtype)
+    power, inverse = np.empty((n_mics, n_frames), parts.dtype), np.empty((n_mics, n_frames), parts.dtype)
+    ratio, R = np.empty_like(power), np.empty((n_sources, n_frames), parts.dtype)
     found, expected = np.empty_like(R[0]), np.empty_like(R[0])
     sum_found, sum_expected, G_found, G_expected = np.zeros_like(V), np.zeros_like(V), np.zeros_like(G), np.zeros_like(G)
-    for f in range(n_freqs):
-        one, place = slice(f, f + 1), 0 if shared else f
-        _fill_inverse(T[f], V, G[place], R, inverse[0])
-        _covariances(parts[one], inverse, noise[one], covariances)
-        _steer(Q[one], covariances, n_sweeps)
-        fill_power(parts[one], Q[f], rows, power)
-        _fill_ratio(power[0], inverse[0], ratio)
+    for f in range(len(Q)):
+        place = 0 if shared else f
+        _fill_inverse(T[f], V, G[place], R, inverse)
+        fill_level(inverse, level)
+        fill_covariances(parts[f], inverse, level, noise[f], room, covariances)
+        steer(Q[f], covariances, n_sweeps, row)
+        power[:] = 0
+        add_power(parts[f], Q[f], room, power)
+        _fill_ratio(power, inverse, ratio)
         for k in range(n_sources):
-            _gather(G[place, k], ratio, inverse[0], found, expected)
+            _gather(G[place, k], ratio, inverse, found, expected)
             update_spectra(T[f, k], V[k], found, expected)
-        _fill_inverse(T[f], V, G[place], R, inverse[0])
-        _fill_ratio(power[0], inverse[0], ratio)
-        _add_for_weights(R, ratio, inverse[0], G_found[place], G_expected[place])
+        _fill_inverse(T[f], V, G[place], R, inverse)
+        _fill_ratio(power, inverse, ratio)
+        _add_for_weights(R, ratio, inverse, G_found[place], G_expected[place])
         if not shared:
             multiply_by_step(G[f], G_found[f], G_expected[f])
-            _add_frequency(power[0], T[f], V, G[f], R, inverse[0], ratio, found, expected, sum_found, sum_expected)
+            _add_frequency(power, T[f], V, G[f], R, inverse, ratio, found, expected, sum_found, sum_expected)
     if shared:
         multiply_by_step(G[0], G_found[0], G_expected[0])
-        for f in range(n_freqs):
-            fill_power(parts[f : f + 1], Q[f], rows, power)
-            _add_frequency(power[0], T[f], V, G[0], R, inverse[0], ratio, found, expected, sum_found, sum_expected)
+        for f in range(len(Q)):
+            power[:] = 0
+            add_power(parts[f], Q[f], room, power)
+            _add_frequency(power, T[f], V, G[0], R, inverse, ratio, found, expected, sum_found, sum_expected)
     multiply_by_step(V, sum_found, sum_expected)
 
 

@@ -10,10 +10,15 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
-from arrayscene.kernels.covariances import _covariances, _power, output_power_torch, source_covariances_torch
+from arrayscene.kernels.covariances import (
+    add_power,
+    fill_covariances,
+    fill_level,
+    output_power_torch,
+    source_covariances_torch,
+)
 from arrayscene.kernels.dispatch import FASTMATH, compiled
-from arrayscene.kernels.iss import _update as _steer
-from arrayscene.kernels.iss import iss_update_torch
+from arrayscene.kernels.iss import iss_update_torch, steer
 from arrayscene.kernels.nmf import FLOOR, add_for_activations, fill_variance, multiply_by_step, step, update_spectra
 from arrayscene.kernels.whitening import Whitened
 
@@ -86,48 +91,45 @@ def _update(
     tail: float,
     n_sweeps: int,
 ) -> None:
-    n_freqs, n_sources, n_mics = W.shape
+    n_sources, n_mics = W.shape[1:]
     n_frames = parts.shape[-1]
     kind = parts.dtype.type
     share, keep = kind(tail), kind(1 - tail)
-    rows = np.empty((1, 2, n_sources, n_mics), parts.dtype)
-    covariances = np.empty((1, n_sources, n_mics, n_mics), np.complex128)
-    power, weights = np.empty((1, n_sources, n_frames), parts.dtype), np.empty((1, n_sources, n_frames), parts.dtype)
-    R, found, expected = np.empty_like(power[0]), np.empty_like(power[0]), np.empty_like(power[0])
+    room, row = np.empty((2, n_frames), parts.dtype), np.empty(n_mics, W.dtype)
+    level, covariances = np.empty(n_sources), np.empty((n_sources, n_mics, n_mics), W.dtype)
+    power, weights = np.empty((n_sources, n_frames), parts.dtype), np.empty((n_sources, n_frames), parts.dtype)
+    R, found, expected = np.empty_like(power), np.empty(n_frames, parts.dtype), np.empty(n_frames, parts.dtype)
     sum_found, sum_expected = np.zeros_like(V), np.zeros_like(V)
-    for f in range(n_freqs):
-        one = slice(f, f + 1)
+    for f in range(len(W)):
+        power[:] = 0
         if tail > 0:
-            fill_power(parts[one], W[f], rows, power)
-        else:
-            power[:] = 0
+            add_power(parts[f], W[f], room, power)
         for k in range(n_sources):
             fill_variance(T[f, k], V[k], FLOOR, R[k])
             for t in range(n_frames):
-                weights[0, k, t] = kind(1) / (keep * R[k, t] + share * power[0, k, t])
-        _covariances(parts[one], weights, noise[one], covariances)
-        _steer(W[one], covariances, n_sweeps)
-        fill_power(parts[one], W[f], rows, power)
-        for turn in range(2):
-            for k in range(n_sources):
-                for t in range(n_frames):
-                    Q = keep * R[k, t] + share * power[0, k, t]
-                    inverse = kind(1) / (R[k, t] * Q)
-                    found[k, t] = power[0, k, t] * inverse
-                    expected[k, t] = Q * inverse
-                if turn == 0:
-                    update_spectra(T[f, k], V[k], found[k], expected[k])
-                    fill_variance(T[f, k], V[k], FLOOR, R[k])
-                else:
-                    add_for_activations(T[f, k], found[k], expected[k], sum_found[k], sum_expected[k])
+                weights[k, t] = kind(1) / (keep * R[k, t] + share * power[k, t])
+        fill_level(weights, level)
+        fill_covariances(parts[f], weights, level, noise[f], room, covariances)
+        steer(W[f], covariances, n_sweeps, row)
+        power[:] = 0
+        add_power(parts[f], W[f], room, power)
+        for k in range(n_sources):
+            _fill_ratios(power[k], R[k], share, keep, found, expected)
+            update_spectra(T[f, k], V[k], found, expected)
+            fill_variance(T[f, k], V[k], FLOOR, R[k])
+            _fill_ratios(power[k], R[k], share, keep, found, expected)
+            add_for_activations(T[f, k], found, expected, sum_found[k], sum_expected[k])
     multiply_by_step(V, sum_found, sum_expected)
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
-def fill_power(parts: NDArray[Any], W: NDArray[Any], rows: NDArray[Any], power: NDArray[Any]) -> None:
-    """Power (1, source, frame) <- |W z|^2 of one frequency."""
-    for k in range(W.shape[0]):
-        for m in range(W.shape[1]):
-            rows[0, 0, k, m], rows[0, 1, k, m] = W[k, m].real, W[k, m].imag
-    power[:] = 0
-    _power(parts, rows, power)
+@njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
+def _fill_ratios(
+    power: NDArray[Any], R: NDArray[Any], share: float, keep: float, found: NDArray[Any], expected: NDArray[Any]
+) -> None:
+    """Of one output at one frequency, (frame,): found <- |y|^2 / (R Q), expected <- 1 / R."""
+    kind = power.dtype.type
+    for t in range(len(power)):
+        Q = keep * R[t] + share * power[t]
+        inverse = kind(1) / (R[t] * Q)
+        found[t] = power[t] * inverse
+        expected[t] = Q * inverse

@@ -11,8 +11,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from arrayscene.kernels.dispatch import FASTMATH, compiled
-from arrayscene.kernels.factor import factorize, solve_factorized
-from arrayscene.kernels.rows import TINY, by_frequency, factorize_gram, pseudo_inverse, pseudo_inverse_column, replace_row
+from arrayscene.kernels.lanes import (
+    LANES,
+    TINY,
+    factorize_gram,
+    factorize_lanes,
+    inner,
+    load,
+    pseudo_inverse_column,
+    solve_lanes,
+    store,
+)
+from arrayscene.kernels.rows import by_frequency, pseudo_inverse, replace_row
 
 
 def ip_update(W: Tensor, V: Tensor, n_sweeps: int = 1) -> Tensor:
@@ -49,22 +59,26 @@ def ip_update_torch(W: Tensor, V: Tensor, n_sweeps: int = 1) -> Tensor:
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
 def _ip(rows: NDArray[Any], covariances: NDArray[Any], n_sweeps: int) -> None:
     n_freqs, n_sources, n_mics = rows.shape
-    gram, G = np.empty((n_sources, n_sources), np.complex128), np.empty((n_sources, n_sources), np.complex128)
-    unit, L = np.empty(n_sources, np.complex128), np.empty((n_sources, n_mics, n_mics), np.complex128)
-    q, a = np.empty(n_mics, np.complex128), np.empty(n_mics, np.complex128)
-    for f in range(n_freqs):
-        W = rows[f]
+    W, V = np.empty((2, n_sources, n_mics, LANES)), np.empty((2, n_mics, n_mics, LANES))
+    L = np.empty((n_sources, 2, n_mics, n_mics, LANES))
+    gram, G = np.empty((2, n_sources, n_sources, LANES)), np.empty((2, n_sources, n_sources, LANES))
+    unit, power = np.empty((2, n_sources, LANES)), np.empty((2, LANES))
+    q, a = np.empty((2, n_mics, LANES)), np.empty((2, n_mics, LANES))
+    for start in range(0, n_freqs, LANES):
+        load(rows[start : start + LANES], W)
         for k in range(n_sources):
-            factorize(covariances[f, k], L[k])
+            load(covariances[start : start + LANES, k], V)
+            factorize_lanes(V, L[k])
         for update in range(n_sweeps * n_sources):
             k = update % n_sources
             factorize_gram(W, gram, G)
             pseudo_inverse_column(W, G, k, unit, q)
             a[:] = q
-            solve_factorized(L[k], a)
-            power = 0.0
+            solve_lanes(L[k], a)
+            inner(q, a, power)
             for p in range(n_mics):
-                power += (np.conj(q[p]) * a[p]).real
-            scale = 1 / np.sqrt(max(power, TINY))
-            for p in range(n_mics):
-                W[k, p] = np.conj(a[p]) * scale
+                for lane in range(LANES):
+                    scale = 1 / np.sqrt(max(power[0, lane], TINY))
+                    W[0, k, p, lane] = a[0, p, lane] * scale
+                    W[1, k, p, lane] = -a[1, p, lane] * scale
+        store(W, rows[start : start + LANES])

@@ -11,9 +11,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from arrayscene.kernels.dispatch import FASTMATH, compiled
-from arrayscene.kernels.factor import factorize, solve_factorized
 from arrayscene.kernels.ip import ip_update, ip_update_torch
-from arrayscene.kernels.rows import TINY, by_frequency, factorize_gram, pseudo_inverse, pseudo_inverse_column, replace_row
+from arrayscene.kernels.lanes import (
+    LANES,
+    TINY,
+    factorize_gram,
+    factorize_lanes,
+    inner,
+    load,
+    pseudo_inverse_column,
+    solve_lanes,
+    store,
+)
+from arrayscene.kernels.rows import by_frequency, pseudo_inverse, replace_row
 
 EQUAL = 1e-15
 """Relative difference of eigenvalues below which any two vectors will do."""
@@ -80,14 +90,16 @@ def _eigenvectors(C: Tensor) -> Tensor:
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
 def _ip2(rows: NDArray[Any], covariances: NDArray[Any], n_sweeps: int) -> None:
     n_freqs, n_sources, n_mics = rows.shape
-    gram, G = np.empty((n_sources, n_sources), np.complex128), np.empty((n_sources, n_sources), np.complex128)
-    unit, L = np.empty(n_sources, np.complex128), np.empty((n_sources, n_mics, n_mics), np.complex128)
-    Q, P = np.empty((2, n_mics), np.complex128), np.empty((2, 2, n_mics), np.complex128)
-    B, h = np.empty((2, 2, 2), np.complex128), np.empty((2, 2), np.complex128)
-    for f in range(n_freqs):
-        W = rows[f]
+    W, V = np.empty((2, n_sources, n_mics, LANES)), np.empty((2, n_mics, n_mics, LANES))
+    L = np.empty((n_sources, 2, n_mics, n_mics, LANES))
+    gram, G = np.empty((2, n_sources, n_sources, LANES)), np.empty((2, n_sources, n_sources, LANES))
+    unit, h = np.empty((2, n_sources, LANES)), np.empty((2, 2, 2, LANES))
+    Q, P, B = np.empty((2, 2, n_mics, LANES)), np.empty((2, 2, 2, n_mics, LANES)), np.empty((2, 2, 2, 2, LANES))
+    for start in range(0, n_freqs, LANES):
+        load(rows[start : start + LANES], W)
         for k in range(n_sources):
-            factorize(covariances[f, k], L[k])
+            load(covariances[start : start + LANES, k], V)
+            factorize_lanes(V, L[k])
         for update in range(1 if n_sources == 2 else n_sweeps * n_sources):
             pair = (update % n_sources, (update + 1) % n_sources)
             factorize_gram(W, gram, G)
@@ -96,43 +108,57 @@ def _ip2(rows: NDArray[Any], covariances: NDArray[Any], n_sweeps: int) -> None:
             for u in range(2):
                 for c in range(2):
                     P[u, c] = Q[c]
-                    solve_factorized(L[pair[u]], P[u, c])
+                    solve_lanes(L[pair[u]], P[u, c])
                     for r in range(2):
-                        total = 0j
-                        for p in range(n_mics):
-                            total += np.conj(Q[r, p]) * P[u, c, p]
-                        B[u, r, c] = total
+                        inner(Q[r], P[u, c], B[u, :, r, c])
             _best_two(B, h)
             for u in range(2):
-                power = 0.0
-                for r in range(2):
-                    for c in range(2):
-                        power += (np.conj(h[u, r]) * B[u, r, c] * h[u, c]).real
-                scale = 1 / np.sqrt(max(power, TINY))
                 for p in range(n_mics):
-                    W[pair[u], p] = np.conj(P[u, 0, p] * h[u, 0] + P[u, 1, p] * h[u, 1]) * scale
+                    real, imag = W[0, pair[u], p], W[1, pair[u], p]
+                    for lane in range(LANES):
+                        a, b, c, d = P[u, 0, 0, p, lane], P[u, 0, 1, p, lane], P[u, 1, 0, p, lane], P[u, 1, 1, p, lane]
+                        x, y, z, t = h[u, 0, 0, lane], h[u, 0, 1, lane], h[u, 1, 0, lane], h[u, 1, 1, lane]
+                        real[lane] = a * x - b * y + c * z - d * t
+                        imag[lane] = -(a * y + b * x + c * t + d * z)
+        store(W, rows[start : start + LANES])
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
 def _best_two(B: NDArray[Any], h: NDArray[Any]) -> None:
-    """Rows of h: generalised eigenvectors of (B[0], B[1]), that of the larger eigenvalue first."""
-    first = max(B[1, 0, 0].real, TINY)
-    below = B[1, 1, 0] / np.sqrt(first)
-    second = max(B[1, 1, 1].real - below.real**2 - below.imag**2, 1e-15 * B[1, 1, 1].real, TINY)
-    # C = L^-1 B_0 L^-H with B_1 = L L^H.
-    scale, other = 1 / np.sqrt(first), 1 / np.sqrt(second)
-    lowest = -below * scale * other
-    c00 = B[0, 0, 0].real * scale * scale
-    c10 = (lowest * B[0, 0, 0] + other * B[0, 1, 0]) * scale
-    c11 = (
-        (lowest.real**2 + lowest.imag**2) * B[0, 0, 0].real
-        + 2 * (lowest * B[0, 0, 1]).real * other
-        + other * other * B[0, 1, 1].real
-    )
-    half = 0.5 * (c00 - c11)
-    large = abs(half) + np.sqrt(half * half + c10.real**2 + c10.imag**2 + TINY) + EQUAL * (c00 + c11)
-    x, y = (complex(large), c10) if half >= 0 else (np.conj(c10), complex(large))
+    """Put the generalised eigenvectors of (B[0], B[1]), that of the larger eigenvalue first, into h, with h_u^H B_u h_u = 1.
+
+    Args:
+        B: (2, 2, 2, 2, lane), of each row its real and imaginary part.
+        h: (2, 2, 2, lane) of each row both entries, real and imaginary part.
+    """
+    for lane in range(LANES):
+        # B_1 = L L^H; the inverse of L has 1 / L_00 = s, 1 / L_11 = t, and (x, y) below the diagonal.
+        s = 1 / np.sqrt(max(B[1, 0, 0, 0, lane], TINY))
+        x, y = B[1, 0, 1, 0, lane] * s, B[1, 1, 1, 0, lane] * s
+        corner = B[1, 0, 1, 1, lane]
+        t = 1 / np.sqrt(max(corner - x * x - y * y, 1e-15 * corner, TINY))
+        x, y = -x * s * t, -y * s * t
+        # C = L^-1 B_0 L^-H
+        first, second, a, b = B[0, 0, 0, 0, lane], B[0, 0, 1, 1, lane], B[0, 0, 1, 0, lane], B[0, 1, 1, 0, lane]
+        C_00 = s * s * first
+        C_11 = (x * x + y * y) * first + 2 * t * (x * a + y * b) + t * t * second
+        c, d = s * (x * first + t * a), s * (y * first + t * b)
+        half = 0.5 * (C_00 - C_11)
+        # The sum of positive numbers, never their difference: exact where one eigenvalue is far from the other.
+        large = abs(half) + np.sqrt(half * half + c * c + d * d + TINY) + EQUAL * (C_00 + C_11)
+        # v_0 = (e + f i, g + k i), and v_1 = (-g + k i, e - f i) orthogonal to it; h = L^-H v.
+        e, f, g, k = (large, 0.0, c, d) if half >= 0 else (c, -d, large, 0.0)
+        h[0, 0, 0, lane], h[0, 0, 1, lane] = s * e + x * g + y * k, s * f + x * k - y * g
+        h[0, 1, 0, lane], h[0, 1, 1, lane] = t * g, t * k
+        h[1, 0, 0, lane], h[1, 0, 1, lane] = -s * g + x * e - y * f, s * k - x * f - y * e
+        h[1, 1, 0, lane], h[1, 1, 1, lane] = t * e, -t * f
     for u in range(2):
-        v0, v1 = (x, y) if u == 0 else (-np.conj(y), np.conj(x))
-        h[u, 0] = scale * v0 + np.conj(lowest) * v1
-        h[u, 1] = other * v1
+        for lane in range(LANES):
+            e, f, g, k = h[u, 0, 0, lane], h[u, 0, 1, lane], h[u, 1, 0, lane], h[u, 1, 1, lane]
+            a, b = B[u, 0, 1, 0, lane], B[u, 1, 1, 0, lane]
+            power = B[u, 0, 0, 0, lane] * (e * e + f * f) + B[u, 0, 1, 1, lane] * (g * g + k * k)
+            power += 2 * (g * (a * e - b * f) + k * (a * f + b * e))
+            scale = 1 / np.sqrt(max(power, TINY))
+            for i in range(2):
+                h[u, i, 0, lane] *= scale
+                h[u, i, 1, lane] *= scale

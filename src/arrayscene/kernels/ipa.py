@@ -12,7 +12,8 @@ from torch import Tensor
 
 from arrayscene.kernels.dispatch import FASTMATH, compiled
 from arrayscene.kernels.factor import factorize, solve_factorized
-from arrayscene.kernels.rows import TINY, by_frequency, replace_row
+from arrayscene.kernels.lanes import TINY
+from arrayscene.kernels.rows import by_frequency, replace_row
 
 NEWTON_STEPS = 12
 """Most steps to the root; from where they start six are enough as a rule."""
@@ -206,7 +207,7 @@ def _diagonalize(A: NDArray[Any], basis: NDArray[Any]) -> None:
             total += A[p, p].real ** 2
             for q in range(p):
                 off += A[p, q].real ** 2 + A[p, q].imag ** 2
-        if not off > 1e-28 * total:
+        if not off > 1e-20 * total:
             break
         for p in range(n):
             for q in range(p + 1, n):

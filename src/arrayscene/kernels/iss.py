@@ -49,24 +49,40 @@ def iss_update_torch(W: Tensor, V: Tensor, n_sweeps: int = 1) -> Tensor:
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
 def _update(rows: NDArray[Any], covariances: NDArray[Any], n_sweeps: int) -> None:
-    n_freqs, n_sources, n_mics = rows.shape
+    row = np.empty(rows.shape[2], np.complex128)
+    for f in range(len(rows)):
+        steer(rows[f], covariances[f], n_sweeps, row)
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
+def steer(W: NDArray[Any], covariances: NDArray[Any], n_sweeps: int, row: NDArray[Any]) -> None:
+    """Sweeps over W (source, mic) of one frequency; row (mic,) is room to work in."""
+    n_sources, n_mics = W.shape
     tiny = np.finfo(np.float64).tiny
-    v, before = np.empty(n_sources, np.complex128), np.empty(n_mics, np.complex128)
-    for f in range(n_freqs):
-        W = rows[f]
-        for update in range(n_sweeps * n_sources):
-            k = update % n_sources
-            for m in range(n_sources):
-                power, cross = 0.0, 0j
+    for update in range(n_sweeps * n_sources):
+        k = update % n_sources
+        row[:] = W[k]
+        own = 0.0
+        # In real numbers: the compiler's complex ones take a quarter longer.
+        for m in range(n_sources):
+            power, cross_real, cross_imag = 0.0, 0.0, 0.0
+            for i in range(n_mics):
+                real, imag = 0.0, 0.0
+                for j in range(n_mics):
+                    R, w = covariances[m, i, j], row[j]
+                    real += R.real * w.real + R.imag * w.imag
+                    imag += R.imag * w.real - R.real * w.imag
+                a, b = row[i], W[m, i]
+                power += a.real * real - a.imag * imag
+                cross_real += b.real * real - b.imag * imag
+                cross_imag += b.real * imag + b.imag * real
+            inverse = 1 / max(power, tiny)
+            if m == k:
+                own = np.sqrt(inverse)
+            else:
+                cross_real, cross_imag = cross_real * inverse, cross_imag * inverse
                 for i in range(n_mics):
-                    heard = 0j
-                    for j in range(n_mics):
-                        heard += covariances[f, m, i, j] * np.conj(W[k, j])
-                    power += (W[k, i] * heard).real
-                    cross += W[m, i] * heard
-                power = max(power, tiny)
-                v[m] = 1 - 1 / np.sqrt(power) if m == k else cross / power
-            before[:] = W[k]
-            for m in range(n_sources):
-                for i in range(n_mics):
-                    W[m, i] -= v[m] * before[i]
+                    a = row[i]
+                    W[m, i] -= complex(cross_real * a.real - cross_imag * a.imag, cross_real * a.imag + cross_imag * a.real)
+        for i in range(n_mics):
+            W[k, i] = own * row[i]

@@ -17,14 +17,14 @@ def rttm(scene: Scene) -> str:
     """
     name = file_id(scene)
     stretches = [
-        (float(start), float(stop), index)
+        (float(start), float(stop), source.name or f"source-{index}")
         for index, source in enumerate(scene.sources, start=1)
         for start, stop in np.reshape(source.active, (-1, 2))
         if stop > start
     ]
     return "".join(
-        f"SPEAKER {name} 1 {start:.3f} {stop - start:.3f} <NA> <NA> source-{index} <NA> <NA>\n"
-        for start, stop, index in sorted(stretches)
+        f"SPEAKER {name} 1 {start:.3f} {stop - start:.3f} <NA> <NA> {speaker} <NA> <NA>\n"
+        for start, stop, speaker in sorted(stretches)
     )
 
 

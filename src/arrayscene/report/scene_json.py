@@ -95,13 +95,17 @@ def _source(scene: Scene, source: Source, index: int) -> dict[str, Any]:
         entry["mirror_azimuth_deg"] = degrees(image[0]) if image else None
         if scene.ambiguity == "mirror":
             entry["mirror_elevation_deg"] = degrees(image[1]) if image and source.elevation is not None else None
-    return entry | {
-        "distance_m": number(source.distance, 3),
-        "level_db": number(source.level_db, 2),
-        "active": [[number(start, 3), number(stop, 3)] for start, stop in np.reshape(source.active, (-1, 2))],
-        "confidence": number(source.confidence, 3),
-        "file": source_file(index),
-    }
+    return (
+        entry
+        | ({} if source.name is None else {"name": source.name})
+        | {
+            "distance_m": number(source.distance, 3),
+            "level_db": number(source.level_db, 2),
+            "active": [[number(start, 3), number(stop, 3)] for start, stop in np.reshape(source.active, (-1, 2))],
+            "confidence": number(source.confidence, 3),
+            "file": source_file(index),
+        }
+    )
 
 
 def third_octaves(scene: Scene) -> list[dict[str, float | None]]:

@@ -147,13 +147,14 @@ def _row(scene: Scene, source: Source, number: int, distances: bool) -> str:
     if scene.ambiguity == "cone" and source.azimuth is not None:
         image = mirror_direction(scene.array.positions, source.azimuth, source.elevation, scene.ambiguity)
         mirrored = f"<small>or mirrored: {minus(f'{degrees(image[0], 0):.0f}°')}</small>" if image else ""
+    called = f"<b>{escape(source.name)}</b> " if source.name else ""
     distance = ""
     if distances:
         distance = f'<td data-label="Distance">{"unknown" if source.distance is None else f"{source.distance:.2f} m"}</td>'
     return (
         f'<tr><td><span class="badge" style="--fill:{look.fill};--on-fill:{look.ink}">{number}</span></td>'
         f'<td class="direction"><span class="where">{_compass(source, look.fill)}'
-        f"<span>{escape(direction(source))}{mirrored}</span></span></td>"
+        f"<span>{called}{escape(direction(source))}{mirrored}</span></span></td>"
         f'{distance}<td class="first" data-label="Level">{_level(source)}</td>'
         f'<td data-label="Active">{_duration(seconds)}<small>{share:.0f} %</small></td>'
         f'<td data-label="Confidence">{source.confidence:.2f}'
