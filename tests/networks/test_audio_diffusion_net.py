@@ -1,4 +1,5 @@
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -193,10 +194,12 @@ def test_it_trains_on_a_gpu() -> None:
     torch.testing.assert_close(model.decode(audio).cpu(), AudioDiffusionNet().decode(audio.cpu()), rtol=1e-3, atol=1e-3)
 
 
-def test_weights_come_back_with_their_array(tmp_path) -> None:
+def test_weights_come_back_for_their_own_array_only(tmp_path: Path) -> None:
     model = trained(AudioDiffusionNet("circular:5:0.04", snr_db=10.0), steps=3)
     torch.save(model.state_dict(), tmp_path / "weights.pt")
-    other = AudioDiffusionNet("circular:5:0.08", snr_db=10.0)
+    with pytest.raises(GeometryError, match="another array"):
+        AudioDiffusionNet("circular:5:0.08").load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
+    other = AudioDiffusionNet("circular:5:0.04", snr_db=10.0)
     other.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
     audio = scenes(2)
     torch.testing.assert_close(
@@ -209,6 +212,7 @@ def test_weights_come_back_with_their_array(tmp_path) -> None:
     [
         ({"n_taps": 2}, ShapeError),
         ({"snr_db": float("nan")}, ShapeError),
+        ({"snr_db": -float("inf")}, ShapeError),
         ({"regularization": 0.0}, ShapeError),
         ({"n_fft": 255}, ShapeError),
         ({"array": "no such array"}, GeometryError),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
 from arrayscene.array import MicrophoneArray
 from arrayscene.decoders.least_squares import filtered_inverse
-from arrayscene.errors import RecordingError, ShapeError
+from arrayscene.errors import GeometryError, RecordingError, ShapeError
 from arrayscene.networks.refinement import GainNetwork
 from arrayscene.response import even_azimuths, far_field
 from arrayscene.stft import STFT
@@ -40,7 +41,7 @@ class AudioDiffusionNet(nn.Module):
     given. Randomness: the noise of `capture`.
 
     Raises: ShapeError for taps, an SNR or a regularization that cannot be, and for signals that do not fit; GeometryError for an
-    array or directions that cannot be.
+    array or directions that cannot be, and by `load_state_dict` for weights that were trained with another A.
     """
 
     A: Tensor
@@ -60,7 +61,7 @@ class AudioDiffusionNet(nn.Module):
         super().__init__()
         if n_taps < 1 or n_taps % 2 == 0:
             raise ShapeError(f"AudioDiffusionNet: n_taps={n_taps} came; an odd number of frames is needed")
-        if math.isnan(snr_db) or (regularization is not None and not regularization > 0):
+        if not snr_db > -math.inf or (regularization is not None and not regularization > 0):
             raise ShapeError(
                 f"AudioDiffusionNet: snr_db={snr_db}, regularization={regularization} came; dB (inf for no noise) and a number"
                 " above 0 are needed"
@@ -78,6 +79,7 @@ class AudioDiffusionNet(nn.Module):
         # Real and imaginary parts side by side: not every optimiser and file format takes complex parameters.
         self.D = nn.Parameter(torch.view_as_real(D).contiguous())
         self.gains = GainNetwork(self.n_sources, self.stft.n_freqs)
+        self.register_load_state_dict_pre_hook(_refuse_other_arrays)  # type: ignore[no-untyped-call]
 
     def forward(self, audio: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """`decode(capture(audio))`."""
@@ -152,6 +154,17 @@ class AudioDiffusionNet(nn.Module):
         # The sum is quick to look at; where it overflows, every value decides.
         if not bool(torch.isfinite(samples.detach().sum())) and not bool(torch.isfinite(samples).all()):
             raise RecordingError(f"AudioDiffusionNet.{who}: NaN or infinite values came; leave those scenes out")
+
+
+def _refuse_other_arrays(model: nn.Module, state: Mapping[str, Tensor], prefix: str, *_: object) -> None:
+    A = state.get(f"{prefix}A")
+    known = model.A
+    assert isinstance(known, Tensor)
+    if A is not None and A.shape == known.shape and not known.is_meta and not torch.allclose(A.to(known), known, atol=1e-4):
+        raise GeometryError(
+            "AudioDiffusionNet: weights came that were trained with another array, grid of directions or rate; make the network"
+            " with those, or train it anew"
+        )
 
 
 def tikhonov_inverse(A: Tensor, mu: float) -> Tensor:
