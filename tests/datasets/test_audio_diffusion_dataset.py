@@ -61,6 +61,17 @@ def test_the_label_says_who_is_where_and_how_loud(train: AudioDiffusionDataset) 
     torch.testing.assert_close(label.azimuth, torch.tensor([0.0, math.pi / 2, math.pi, -math.pi / 2]))
 
 
+def test_rumble_is_taken_out(tmp_path: Path) -> None:
+    hum = np.sin(2 * np.pi * 30 * np.arange(16000) / RATE)
+    for name, added in (("ann", 0.0), ("bob", 0.5 * hum)):
+        (tmp_path / name).mkdir()
+        Recording((load_voice(VOICES[0], RATE)[:16000] + added)[None], RATE).write(tmp_path / name / "x.wav")
+    sides = [AudioDiffusionDataset(tmp_path, train=train, n_scenes=1, n_samples=8000, max_talkers=1) for train in (True, False)]
+    for scenes in sides:
+        power = np.abs(np.fft.rfft(np.hanning(8000) * scenes[0][0].numpy().sum(0))) ** 2
+        assert power[:60].sum() < 0.05 * power.sum()
+
+
 def test_every_place_and_speaker_comes_up_equally_often(train: AudioDiffusionDataset) -> None:
     labels = [train[index][1] for index in range(len(train))]
     share = torch.stack([label.active for label in labels]).float().mean(0)

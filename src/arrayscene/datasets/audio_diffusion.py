@@ -45,8 +45,8 @@ class AudioDiffusionDataset(Dataset[tuple[Tensor, SceneLabel]]):
     """Scenes x: up to three people who talk at once, each from one direction of a grid, in the open.
 
     `root` holds speech of any rate and format that the package reads, one folder a speaker (`find_speech` says how speakers are
-    told from file names, too). Speech is split by activity, and every file brought to the same loudness. A missing or empty
-    folder is filled with the voices that the package ships, with a warning that says so.
+    told from file names, too). Speech is rid of rumble below 70 Hz, split by activity, and every file brought to the same
+    loudness. A missing or empty folder is filled with the voices that the package ships, with a warning that says so.
 
     Speakers of the test never appear in training: a hash of the name decides, about a fifth are for the test (`speakers_of`).
 

@@ -27,6 +27,10 @@ NAMED = 5
 """Files named in a warning before it only counts them."""
 
 
+LOWEST_HZ = 70.0
+"""Corner of a high-pass: the deepest voices end above, hum and handling noise lie below."""
+
+
 class DatasetWarning(UserWarning):
     """Something about the speech of a dataset that its user should know: where it comes from, what was left out."""
 
@@ -87,7 +91,7 @@ def speakers_of(speakers: list[str], train: bool) -> list[str]:
 def load_speech(
     files: dict[str, list[Path]], *, sample_rate: int, n_samples: int, max_seconds: float, root: Path
 ) -> list[Stretch]:
-    """Read files, resample them and cut them into stretches that sound and are at least `n_samples` long.
+    """Read files, resample them, take out what lies below voices and cut them into stretches of sound, `n_samples` or longer.
 
     Files are read speaker by speaker in turn until there are `max_seconds`, so that everybody is heard. Of several channels the
     first is taken.
@@ -132,6 +136,7 @@ def _read(path: Path, sample_rate: int, n_samples: int) -> list[NDArray[np.float
     samples = voice.samples[0]
     if not np.isfinite(samples).all():
         raise RecordingError(f"{path}: holds NaN or infinite values")
+    samples = _without_rumble(samples, sample_rate)
     bounds = [(round(start * sample_rate), round(stop * sample_rate)) for start, stop in active_segments(samples, sample_rate)]
     talk = [samples[start:stop] for start, stop in bounds]
     if not talk:
@@ -142,6 +147,12 @@ def _read(path: Path, sample_rate: int, n_samples: int) -> list[NDArray[np.float
         raise RecordingError(f"{path}: too short ({longest:.3f} s of sound; {n_samples / sample_rate:.3f} s are needed)")
     power = np.mean(np.concatenate(long) ** 2, dtype=np.float64)
     return [(stretch / np.sqrt(power)).astype(np.float32) for stretch in long]
+
+
+def _without_rumble(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
+    from scipy.signal import butter, sosfilt
+
+    return np.asarray(sosfilt(butter(4, LOWEST_HZ, "highpass", fs=sample_rate, output="sos"), samples), np.float32)
 
 
 def _in_turn(files: dict[str, list[Path]]) -> Iterator[tuple[str, Path]]:
