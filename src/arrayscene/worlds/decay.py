@@ -33,8 +33,8 @@ _HALVINGS: Final = 30
 def wall_absorption(size: Tensor, t60: Tensor | float, speed_of_sound: float = SPEED_OF_SOUND) -> Tensor:
     """Share of energy that each wall has to swallow, so that the decay as one measures it takes T60.
 
-    Measured: the Schroeder integral of `reverberant_energy` falls from -5 to -35 dB in t60 / 2, begun 5 ms after the sound has gone
-    a mean free path, as one begins after the direct sound. Sabine's formula, which `simulate_scene` uses, holds for little
+    Measured: the Schroeder integral of `reverberant_energy` falls from -5 to -35 dB in t60 / 2, begun 5 ms after the sound has
+    gone a mean free path, as one begins after the direct sound. Sabine's formula, which `simulate_scene` uses, holds for little
     absorption only, and its rooms then sound longer or shorter than they say.
 
     Args:
