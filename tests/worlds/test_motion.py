@@ -8,7 +8,7 @@ import torch
 from arrayscene.constants import SPEED_OF_SOUND
 from arrayscene.worlds.decay import wall_absorption
 from arrayscene.worlds.images import HALF_WIDTH
-from arrayscene.worlds.motion import Walk, _exact, early_window, walking_image
+from arrayscene.worlds.motion import Walk, _exact, _oversampled, early_window, walking_image
 from arrayscene.worlds.rooms import early_responses, room_responses
 
 RATE = 16000
@@ -66,7 +66,7 @@ def by_hand(dry: np.ndarray, times: list[int]) -> np.ndarray:
 def test_exact_images_are_those_of_a_slow_sum() -> None:
     dry = speechlike(16000)
     times = list(range(3000, 13000, 211))
-    found = _exact(dry, START, END, room(0.4), 0, 1)[:, [time + HALF_WIDTH for time in times]]
+    found = _exact(_oversampled(dry), START, END, room(0.4), 0, 1)[:, [time + HALF_WIDTH for time in times]]
     wanted = torch.from_numpy(by_hand(dry.double().numpy(), times))
     assert error_db(found.double(), wanted) < -50
 
@@ -96,6 +96,6 @@ def test_reverberation_neither_swells_nor_fades_on_the_way() -> None:
     dry = torch.randn(48000, generator=torch.Generator().manual_seed(1))
     far = START + torch.tensor([0.0, 2.0, 0.0], dtype=torch.float64)
     image, _ = walking_image(dry, START, far, room(0.5), 0.05, generator=torch.Generator().manual_seed(2))
-    rest = (image - _exact(dry, START, far, room(0.5), 0, 1))[:, 8000:]
+    rest = (image - _exact(_oversampled(dry), START, far, room(0.5), 0, 1))[:, 8000:]
     level = 10 * torch.log10(rest.reshape(2, 4, -1).square().mean((0, 2)))
     assert float(level.max() - level.min()) < 3

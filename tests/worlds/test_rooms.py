@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from arrayscene.array import MicrophoneArray
@@ -85,6 +85,8 @@ def test_early_part_is_that_of_pyroomacoustics(size: tuple[float, ...], source: 
 @settings(max_examples=10, deadline=None)
 @given(size=sizes, t60=st.floats(0.2, 0.8), seed=st.integers(0, 99))
 def test_t60_is_the_one_asked_for(size: tuple[float, ...], t60: float, seed: int) -> None:
+    # In a corridor sound along it dies away more slowly, and the decay depends on the place.
+    assume(max(size) <= 2.5 * min(size))
     microphones = ring(places(size, (0.7, 0.35, 0.4))[0], radius=0.1)
     response = room_responses(
         torch.tensor(size), places(size, (0.2, 0.75, 0.55), (0.3, 0.2, 0.5)), microphones, t60, generator=generator(seed)

@@ -57,6 +57,16 @@ def test_a_scene_depends_on_its_number_alone(world: World, quick: WorldConfig, s
     assert not torch.equal(world.scene(4).mixture, first.mixture)
 
 
+def test_the_number_of_threads_does_not_matter(world: World) -> None:
+    first = world.scene(2)
+    torch.set_num_threads(2)
+    try:
+        assert same(world.scene(2), first)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+
+
 def test_workers_and_batches_make_the_same_scenes(world: World) -> None:
     alone = [world.scene(index) for index in range(4)]
     dataset = WorldDataset(world, 4)

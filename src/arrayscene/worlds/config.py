@@ -119,7 +119,7 @@ class WorldConfig:
         for name in ("position_error", "gain_error_db", "delay_error", "early", "separation", "wall_distance"):
             self._demand(getattr(self, name) >= 0, name, "0 or more")
         self._demand(4000 <= self.sample_rate <= 192000, "sample_rate", "4000 to 192000 Hz")
-        self._demand(0.1 <= self.duration <= 600, "duration", "0.1 to 600 seconds")
+        self._demand(0.1 <= self.duration <= 120, "duration", "0.1 to 120 seconds")
         self._demand(self.t60[0] >= 0, "t60", "seconds, or 0 for free air")
         self._demand(1 <= self.n_mics[0] and self.n_mics[1] <= 64, "n_mics", "1 to 64 microphones")
         self._demand(1 <= self.n_talkers[0] and self.n_talkers[1] <= 20, "n_talkers", "1 to 20 talkers")

@@ -33,8 +33,8 @@ _HALVINGS: Final = 30
 def wall_absorption(size: Tensor, t60: Tensor | float, speed_of_sound: float = SPEED_OF_SOUND) -> Tensor:
     """Share of energy that each wall has to swallow, so that the decay as one measures it takes T60.
 
-    Measured: the Schroeder integral of `reverberant_energy` falls from -5 to -35 dB in t60 / 2, begun 5 ms after the sound has
-    gone a mean free path, as one begins after the direct sound. Sabine's formula, which `simulate_scene` uses, holds for little
+    Measured: the Schroeder integral of `reverberant_energy` falls from -5 to -35 dB in t60 / 2, begun 5 ms after the direct sound
+    of a source at a random place. Sabine's formula, which `simulate_scene` uses, holds for little
     absorption only, and its rooms then sound longer or shorter than they say.
 
     Args:
@@ -57,8 +57,8 @@ def wall_absorption(size: Tensor, t60: Tensor | float, speed_of_sound: float = S
     if not bool((torch.isfinite(seconds) & (seconds >= 0)).all()):
         raise GeometryError(f"T60 of {seconds.flatten().tolist()} s came; give seconds, or 0 for no reverberation")
     # Absorption and time stand in the decay only as the product of time and -log(1 - absorption).
-    area = 2 * (size * size.roll(1, -1)).sum(-1)
-    begun = 4 * size.prod(-1) / area / speed_of_sound + AFTER_DIRECT
+    # Two random places are diagonal / sqrt(6) apart (root mean square).
+    begun = size.norm(dim=-1) / math.sqrt(6) / speed_of_sound + AFTER_DIRECT
     before_db = (60 * begun / seconds.clamp(min=1e-9)).clamp(max=_MOST_BEFORE)
     unit = _time_between(size / speed_of_sound, -5.0 - before_db, -35.0 - before_db) * 2
     shortest = unit / -math.log1p(-MOST_ABSORPTION)

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from typing import Final
-
 import torch
 from torch import Tensor
 
-HALF_WIDTH: Final = 40
-"""Samples on either side of the windowed sinc; a response starts so many samples before its first arrival's delay."""
+from arrayscene.kernels import HALF_WIDTH, add_pulses
 
-_PAIRS: Final = 1 << 12
-"""Image and microphone pairs laid down at a time on a CPU: their taps fit its cache."""
-
-_PAIRS_GPU: Final = 1 << 19
+__all__ = ["HALF_WIDTH", "image_sources", "lay_pulses"]
 
 
 def image_sources(size: Tensor, sources: Tensor, absorption: Tensor, center: Tensor, reach: Tensor) -> tuple[Tensor, ...]:
@@ -49,7 +42,7 @@ def image_sources(size: Tensor, sources: Tensor, absorption: Tensor, center: Ten
 
 
 def lay_pulses(out: Tensor, rows: Tensor, delays: Tensor, strengths: Tensor) -> None:
-    """Add strength * sinc(n - delay), under a Hann window of 81 samples around the delay, to rows of `out`.
+    """Add a pulse at a fractional delay to a row, by a windowed sinc of 81 samples; what does not fit is left out.
 
     Args:
         out: (row, sample) float32, changed in place; sample n stands for time n - HALF_WIDTH.
@@ -57,28 +50,11 @@ def lay_pulses(out: Tensor, rows: Tensor, delays: Tensor, strengths: Tensor) -> 
         delays: (pulse,) float64, in samples.
         strengths: (pulse,).
 
-    Cost: 81 taps a pulse, without a transcendental function in them.
+    Cost: as `add_pulses`.
     """
     n_samples = out.shape[-1]
-    flat = out.view(-1)
     whole = torch.round(delays)
-    keep = (whole >= 0) & (whole + 2 * HALF_WIDTH < n_samples)
-    rows, whole, delays, strengths = rows[keep], whole[keep], delays[keep], strengths[keep]
-    fraction = (delays - whole).to(out.dtype)
+    fits = (whole >= 0) & (whole + 2 * HALF_WIDTH < n_samples)
+    rows, whole, delays, strengths = rows[fits], whole[fits], delays[fits], strengths[fits]
     start = rows * n_samples + whole.long()
-    offsets = torch.arange(2 * HALF_WIDTH + 1, device=out.device)
-    tap = (offsets - HALF_WIDTH).to(out.dtype)
-    turn = math.pi / (HALF_WIDTH + 1)
-    # sinc and Hann at n - fraction by angle addition: one sine and cosine a pulse instead of one a tap.
-    sign = torch.where((offsets - HALF_WIDTH) % 2 == 0, 1.0, -1.0).to(out.dtype)
-    even, odd = sign * torch.cos(turn * tap), sign * torch.sin(turn * tap)
-    gain = (0.5 / math.pi * strengths.to(out.dtype)) * torch.sin(math.pi * fraction)
-    cosine, sine = gain * torch.cos(turn * fraction), gain * torch.sin(turn * fraction)
-    size = _PAIRS if out.device.type == "cpu" else _PAIRS_GPU
-    for at in range(0, len(start), size):
-        part = slice(at, at + size)
-        away = fraction[part, None] - tap
-        shape = gain[part, None] * sign + cosine[part, None] * even + sine[part, None] * odd
-        # At the pulse's own sample both shrink together, and their quotient is the strength.
-        taps = torch.where(away.abs() < 1e-4, strengths[part, None].to(out.dtype), shape / away)
-        flat.index_add_(0, (start[part, None] + offsets).reshape(-1), taps.reshape(-1))
+    add_pulses(out.view(-1), start, (delays - whole).to(out.dtype), strengths.to(out.dtype))

@@ -10,7 +10,7 @@ from scipy.fft import next_fast_len
 from torch import Tensor
 
 from arrayscene.constants import SPEED_OF_SOUND
-from arrayscene.worlds.images import HALF_WIDTH
+from arrayscene.kernels import HALF_WIDTH, moving_sum
 from arrayscene.worlds.rooms import HANDOVER, decay_in_bands, early_responses, fade_out, tail_responses
 
 EXACT_ORDER: Final = 1
@@ -57,11 +57,12 @@ def walking_image(
     Returns:
         image and early target, (mic, sample) each, 40 samples late as responses are.
 
-    Cost: about 0.3 s for 4 s at 16 kHz and 6 microphones on one core.
+    Cost: about 0.2 s for 4 s at 16 kHz and 6 microphones on one core.
     """
     n_samples, rate = len(dry), room.sample_rate
-    direct = _exact(dry, start, end, room, 0, 0)
-    exact = direct + _exact(dry, start, end, room, 1, EXACT_ORDER)
+    dense = _oversampled(dry)
+    direct = _exact(dense, start, end, room, 0, 0)
+    exact = direct + _exact(dense, start, end, room, 1, EXACT_ORDER)
     n_points = max(2, math.ceil(float((end - start).norm()) / POINT_STEP) + 1)
     share = torch.linspace(0, 1, n_points, dtype=torch.float64, device=start.device)[:, None]
     points = start + share * (end - start)
@@ -93,9 +94,9 @@ def early_window(sources: Tensor, microphones: Tensor, early: float, n_taps: int
     return fade_out(after, (early, early + 0.005)).square().to(torch.float32)
 
 
-def _exact(dry: Tensor, start: Tensor, end: Tensor, room: Walk, fewest: int, most: int) -> Tensor:
-    """(mic, sample) of the images with so many reflections, each at its own changing delay."""
-    n_samples, rate = len(dry), room.sample_rate
+def _exact(dense: Tensor, start: Tensor, end: Tensor, room: Walk, fewest: int, most: int) -> Tensor:
+    """(mic, sample) of the images with so many reflections, each at its own changing delay, of an oversampled signal."""
+    n_samples, rate = len(dense) // _OVERSAMPLING, room.sample_rate
     axes = torch.arange(-most, most + 1, device=start.device)
     orders = torch.cartesian_prod(axes, axes, axes).reshape(-1, 3)
     count = orders.abs().sum(-1)
@@ -118,37 +119,14 @@ def _exact(dry: Tensor, start: Tensor, end: Tensor, room: Walk, fewest: int, mos
     amplitude = strength[:, None, None] / distance
     if fewest > 0:
         amplitude = amplitude * fade_out(distance / SPEED_OF_SOUND, HANDOVER)
-    spectrum = torch.fft.rfft(dry, n=2 * n_samples)
-    dense = torch.fft.irfft(spectrum, n=2 * n_samples * _OVERSAMPLING)[: n_samples * _OVERSAMPLING] * _OVERSAMPLING
-    dense = torch.nn.functional.pad(dense, (4, 4))
-    out = torch.zeros(len(room.microphones), n_samples, device=dry.device)
-    for delay, gain in zip(knots - emitted, amplitude, strict=True):
-        when = torch.arange(n_samples, device=dry.device) - HALF_WIDTH - _between(delay, n_samples)
-        out += _between(gain, n_samples).to(out.dtype) * _cubic(dense, when * _OVERSAMPLING + 4)
-    return out
+    # A knot is a time of arrival, and its delay what lies between emission and arrival.
+    return moving_sum(dense, _OVERSAMPLING, knots - emitted, amplitude.to(dense.dtype), _KNOT, n_samples, HALF_WIDTH)
 
 
-def _between(knots: Tensor, n_samples: int) -> Tensor:
-    """(mic, sample) from (mic, knot), by straight lines; heard HALF_WIDTH samples later than it arrives."""
-    place = (torch.arange(n_samples, device=knots.device) - HALF_WIDTH).clamp(min=0).to(knots.dtype) / _KNOT
-    left = place.long()
-    return torch.lerp(knots[:, left], knots[:, left + 1], place - left)
-
-
-def _cubic(dense: Tensor, place: Tensor) -> Tensor:
-    """The signal at fractional places, by the cubic through four neighbours (Lagrange); 0 outside."""
-    inside = (place >= 1) & (place < len(dense) - 3)
-    left = place.floor().clamp(1, len(dense) - 3).long()
-    x = (place - left).to(dense.dtype)
-    before, here, after, beyond = (dense[left + offset] for offset in (-1, 0, 1, 2))
-    value = here + x * (
-        after
-        - before / 3
-        - here / 2
-        - beyond / 6
-        + x * ((before + after) / 2 - here + x * ((here - after) / 2 + (beyond - before) / 6))
-    )
-    return torch.where(inside, value, 0.0)
+def _oversampled(dry: Tensor) -> Tensor:
+    spectrum = torch.fft.rfft(dry, n=2 * len(dry))
+    dense: Tensor = torch.fft.irfft(spectrum, n=2 * len(dry) * _OVERSAMPLING)[: len(dry) * _OVERSAMPLING]
+    return dense * _OVERSAMPLING
 
 
 def _cross_faded(dry: Tensor, responses: Tensor) -> Tensor:

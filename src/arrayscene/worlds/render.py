@@ -53,7 +53,7 @@ def render(config: WorldConfig, plan: ScenePlan, speech: Tensor, point: Tensor |
         point: (sample,) of the noise with a place, if the plan has one.
         generator: for tails and noises, on the CPU.
 
-    Cost: on one core, about 0.25 s for 4 s with 2 talkers and 6 microphones at 16 kHz; twice that where somebody walks.
+    Cost: see `World.scene`.
     """
     device, rate, n_samples = speech.device, config.sample_rate, speech.shape[-1]
     n_mics, n_talkers = len(plan.microphones), len(speech)

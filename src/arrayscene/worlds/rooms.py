@@ -6,6 +6,7 @@ import math
 from typing import Final
 
 import torch
+from scipy.fft import next_fast_len
 from torch import Tensor
 
 from arrayscene.constants import SPEED_OF_SOUND
@@ -25,6 +26,9 @@ BANDS: Final = (125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0)
 _NEARLY_ALL: Final = 1 - 1e-12
 """Absorption that keeps logarithms finite where there is no reverberation."""
 
+
+_RINGING: Final = 100
+"""Milliseconds after which the filter of the lowest octave has rung out."""
 
 _KNOT: Final = 0.004
 """Seconds between two computed values of the reverberant energy."""
@@ -220,12 +224,13 @@ def decay_in_bands(
     Returns:
         (scene, source, mic, tap).
 
-    Cost: eight transforms of twice the length for each source and microphone.
+    Cost: eight transforms for each source and microphone.
     """
     n_taps = response.shape[-1]
-    # Twice the length, so that a band's ringing does not wrap around.
-    spectrum = torch.fft.rfft(response, n=2 * n_taps)
-    octave = torch.log2(torch.fft.rfftfreq(2 * n_taps, 1 / sample_rate, device=response.device).clamp(min=1.0) / BANDS[0])
+    # Longer, so that a band's ringing does not wrap around.
+    n_fft = int(next_fast_len(n_taps + _RINGING * sample_rate // 1000, real=True))
+    spectrum = torch.fft.rfft(response, n=n_fft)
+    octave = torch.log2(torch.fft.rfftfreq(n_fft, 1 / sample_rate, device=response.device).clamp(min=1.0) / BANDS[0])
     octave = octave.clamp(0, len(BANDS) - 1)
     flat = _energy(size, absorption, n_taps, sample_rate, speed_of_sound)
     dry = (absorption >= 1)[:, None]
@@ -237,7 +242,7 @@ def decay_in_bands(
         if bool((share > 0).any()):
             ratio = _energy(size, walls[:, band], n_taps, sample_rate, speed_of_sound) / flat
             level = torch.where(dry, 1.0, ratio.sqrt()).to(out.dtype)
-            out += torch.fft.irfft(spectrum * share, n=2 * n_taps)[..., :n_taps] * level[:, None, None]
+            out += torch.fft.irfft(spectrum * share, n=n_fft)[..., :n_taps] * level[:, None, None]
     return out
 
 

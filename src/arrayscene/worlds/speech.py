@@ -14,6 +14,7 @@ from typing import Final, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.fft import next_fast_len
 from torch import Tensor
 
 from arrayscene.audio_file import AudioFile
@@ -270,9 +271,10 @@ def _faded(samples: Samples, sample_rate: int) -> Samples:
 def _band(samples: Tensor, sample_rate: int) -> Tensor:
     """(sample,) without the lowest frequencies and with RMS 1."""
     n = len(samples)
-    spectrum = torch.fft.rfft(samples, n=2 * n)
-    hertz = torch.fft.rfftfreq(2 * n, 1 / sample_rate)
+    n_fft = int(next_fast_len(n + sample_rate // 5, real=True))
+    spectrum = torch.fft.rfft(samples, n=n_fft)
+    hertz = torch.fft.rfftfreq(n_fft, 1 / sample_rate)
     share = ((hertz - HIGH_PASS[0]) / (HIGH_PASS[1] - HIGH_PASS[0])).clamp(0, 1)
-    filtered: Tensor = torch.fft.irfft(spectrum * torch.sin(share * math.pi / 2).square(), n=2 * n)[:n]
+    filtered: Tensor = torch.fft.irfft(spectrum * torch.sin(share * math.pi / 2).square(), n=n_fft)[:n]
     loudness: Tensor = filtered.square().mean().sqrt().clamp(min=1e-12)
     return filtered / loudness
