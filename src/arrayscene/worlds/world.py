@@ -100,8 +100,8 @@ class World:
 
     Scene i depends on the configuration, the speech, the seed, the split and i alone; on a CPU it is the same to the last bit
     whatever was made before, in whatever process and with however many threads (while a scene is made, torch works on one).
-    Randomness is drawn on the CPU, so that another device gives the same scene but for rounding. Another version of torch may draw
-    other numbers.
+    Randomness is drawn on the CPU, so that another device gives the same scene but for rounding. Another version of torch may
+    draw other numbers.
 
     Args:
         config: what scenes may be like.
