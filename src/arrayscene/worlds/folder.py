@@ -202,8 +202,12 @@ def _write_signal(folder: Path, name: str, signal: Tensor, rate: int) -> list[st
     for number, at in enumerate(range(0, len(channels), _CHANNELS), start=1):
         part = channels[at : at + _CHANNELS]
         file = f"{name}.flac" if number == 1 else f"{name}-{number}.flac"
-        with AudioWriter(folder / file, len(part), rate) as writer:
-            writer.write(part)
+        try:
+            with AudioWriter(folder / file, len(part), rate) as writer:
+                writer.write(part)
+        except RecordingError as error:
+            # The file's own message says that nothing was left; here, finished scenes were.
+            raise OSError(f"{file} could not be written, {shutil.disk_usage(folder).free / 1e6:.0f} MB are free") from error
         written.append(file)
     return written
 
