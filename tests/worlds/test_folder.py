@@ -14,7 +14,7 @@ import torch
 
 from arrayscene.errors import RecordingError
 from arrayscene.recording import Recording
-from arrayscene.worlds import World, WorldConfig, WorldFolder, write_world
+from arrayscene.worlds import World, WorldConfig, WorldFolder, collate, write_world
 from arrayscene.worlds import folder as folder_module
 
 
@@ -32,6 +32,7 @@ def test_what_was_made_comes_back(world: World, tmp_path: Path) -> None:
     read = WorldFolder(tmp_path / "set")
     assert len(read) == 3
     assert read.config == world.config
+    assert collate([read[0], read[1], read[2]]).mixture.shape[0] == 3
     for index in range(3):
         made, back = world.scene(index), read[index]
         for name in ("mixture", "images", "early", "dry", "noise"):

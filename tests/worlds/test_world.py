@@ -269,6 +269,16 @@ def test_worlds_that_cannot_be_are_refused(change: dict[str, object], error: typ
     assert message in str(caught.value)
 
 
+def test_everybody_walks_and_a_noise_stands(speech_folder: Path, quick: WorldConfig) -> None:
+    world = World(replace(quick, moving=1, point_noise=1, n_talkers=(2, 2)), speech_folder)
+    plan, scene = world.plan(0), world.scene(0)
+    assert np.all(np.any(plan.starts != plan.ends, axis=1))
+    assert plan.point_place is not None
+    torch.testing.assert_close(scene.positions[:, 0], torch.tensor(plan.paths(0.8)[:, 0], dtype=torch.float32))
+    assert scene.point_snr_db == plan.point_snr_db
+    assert float(scene.images.abs().amax((1, 2)).min()) > 0
+
+
 def test_a_world_without_a_place_for_its_talkers_says_so(speech_folder: Path) -> None:
     tight = WorldConfig(room_length=(2, 2), room_width=(2, 2), distance=(3, 4), n_talkers=(1, 1))
     with pytest.raises(GeometryError, match="no place for the array"):

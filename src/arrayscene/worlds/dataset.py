@@ -129,12 +129,9 @@ def collate(scenes: Sequence[WorldScene]) -> WorldBatch:
     """
     if not scenes:
         raise ShapeError("collate: no scene came")
-    kinds = {
-        (scene.mixture.shape[-1], scene.images.shape[1] == 1 < scene.mixture.shape[0])
-        for scene in scenes
-        if len(scene.mixture) > 1
-    }
-    if len({scene.mixture.shape[-1] for scene in scenes}) > 1 or len(kinds) > 1:
+    lengths = {scene.mixture.shape[-1] for scene in scenes}
+    kept_one = {scene.images.shape[1] == 1 for scene in scenes if len(scene.mixture) > 1}
+    if len(lengths) > 1 or len(kept_one) > 1:
         raise ShapeError("collate: scenes of different lengths or kept microphones came; take them from one world")
     names = ("mixture", "images", "early", "dry", "noise", "positions", "azimuths", "elevations", "distances", "microphones")
     padded = {name: _stacked([getattr(scene, name) for scene in scenes]) for name in names}

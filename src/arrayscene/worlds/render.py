@@ -55,47 +55,8 @@ def render(config: WorldConfig, plan: ScenePlan, speech: Tensor, point: Tensor |
 
     Cost: see `World.scene`.
     """
-    device, rate, n_samples = speech.device, config.sample_rate, speech.shape[-1]
-    n_mics, n_talkers = len(plan.microphones), len(speech)
-    size, microphones, starts, ends = (
-        torch.tensor(value, dtype=torch.float64, device=device)
-        for value in (plan.room_size, plan.microphones, plan.starts, plan.ends)
-    )
-    t60 = torch.tensor(plan.t60, dtype=torch.float64, device=device)
-    band_t60 = torch.tensor(plan.band_t60, dtype=torch.float64, device=device)
-    reverberant = plan.t60 > 0
-    absorption = wall_absorption(size, t60)
-
-    images = torch.zeros(n_talkers, n_mics, n_samples, device=device)
-    early = torch.zeros_like(images)
-    walks = (starts != ends).any(-1)
-    still = torch.nonzero(~walks).flatten()
-    places = list(starts[still]) + ([] if point is None else [torch.tensor(plan.point_place, dtype=torch.float64, device=device)])
-    heard_point = None
-    if places:
-        sources = torch.stack(places)
-        bands = band_t60 if reverberant else None
-        responses = room_responses(size, sources, microphones, t60, generator=generator, sample_rate=rate, band_t60=bands)
-        n_still = len(still)
-        if n_still:
-            images[still] = _convolve(speech[still], responses[:n_still])
-            if config.early > 0:
-                targets = responses * early_window(sources, microphones, config.early, responses.shape[-1], rate)
-            else:
-                free = torch.ones(1, dtype=torch.float64, device=device)
-                length = response_length(sources[None], microphones[None], torch.zeros(1), rate)
-                targets = early_responses(size[None], sources[None], microphones[None], free, length, rate)[0]
-            early[still] = _convolve(speech[still], targets[:n_still])
-        if point is not None:
-            heard_point = _convolve(_coloured(point, plan.slope_db, rate)[None], responses[n_still:])[0]
-    for talker in torch.nonzero(walks).flatten().tolist():
-        ways = torch.stack([starts[talker], ends[talker]])[None]
-        n_taps = response_length(ways, microphones[None], band_t60 if reverberant else t60, rate)
-        room = Walk(size, microphones, absorption, band_t60, n_taps, rate)
-        images[talker], early[talker] = walking_image(
-            speech[talker], starts[talker], ends[talker], room, config.early, generator=generator
-        )
-
+    device, rate = speech.device, config.sample_rate
+    images, early, heard_point = _heard(config, plan, speech, point, generator)
     # What follows is measured at the first microphone, and before the microphones' errors.
     levels = 10 ** (torch.tensor(plan.levels_db, dtype=torch.float32, device=device) / 20)
     gains = levels / _rms(images[:, 0])
@@ -103,14 +64,15 @@ def render(config: WorldConfig, plan: ScenePlan, speech: Tensor, point: Tensor |
     images *= gains[:, None, None]
     early *= gains[:, None, None]
     clean = _rms(images[:, 0].sum(0))
-    diffuse = diffuse_field(microphones[None], 1, n_samples, sample_rate=rate, generator=generator)[0, 0]
+    microphones = torch.tensor(plan.microphones, device=device)[None]
+    diffuse = diffuse_field(microphones, 1, speech.shape[-1], sample_rate=rate, generator=generator)[0, 0]
     diffuse = _coloured(diffuse, plan.slope_db, rate)
     noise = diffuse * (clean * 10 ** (-plan.diffuse_snr_db / 20) / _rms(diffuse[0]))
     if heard_point is not None and plan.point_snr_db is not None:
         noise += heard_point * (clean * 10 ** (-plan.point_snr_db / 20) / _rms(heard_point[0]))
     kept = slice(None) if config.images_at == "all" else slice(0, 1)
     heard = _through_channels(torch.cat([images, noise[None]]), plan, rate)
-    sensor = torch.randn(n_mics, n_samples, generator=generator).to(device) * (clean * 10 ** (-plan.sensor_snr_db / 20))
+    sensor = torch.randn(noise.shape, generator=generator).to(device) * (clean * 10 ** (-plan.sensor_snr_db / 20))
     images, noise = heard[:-1], heard[-1] + sensor
     mixture = images.sum(0) + noise
     early = _through_channels(early[:, kept], plan, rate)
@@ -118,6 +80,48 @@ def render(config: WorldConfig, plan: ScenePlan, speech: Tensor, point: Tensor |
     scale = _scale(mixture, plan)
     mixture = (mixture * scale).clamp(-1.0, 1.0)
     return Sound(mixture, images[:, kept] * scale, early * scale, dry * scale, noise[kept] * scale)
+
+
+def _heard(
+    config: WorldConfig, plan: ScenePlan, speech: Tensor, point: Tensor | None, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Images and early targets, (talker, mic, sample) each, and the noise with a place, (mic, sample), at perfect microphones."""
+    device, rate = speech.device, config.sample_rate
+    size, microphones, starts, ends, band_t60 = (
+        torch.tensor(value, dtype=torch.float64, device=device)
+        for value in (plan.room_size, plan.microphones, plan.starts, plan.ends, plan.band_t60)
+    )
+    t60 = torch.tensor(plan.t60, dtype=torch.float64, device=device)
+    images = torch.zeros(len(speech), len(microphones), speech.shape[-1], device=device)
+    early = torch.zeros_like(images)
+    walks = (starts != ends).any(-1)
+
+    still = torch.nonzero(~walks).flatten()
+    sources = starts[still]
+    if point is not None:
+        sources = torch.cat([sources, torch.tensor(plan.point_place, dtype=torch.float64, device=device)[None]])
+    heard_point = None
+    if len(sources):
+        bands = band_t60 if plan.t60 > 0 else None
+        responses = room_responses(size, sources, microphones, t60, generator=generator, sample_rate=rate, band_t60=bands)
+        images[still] = _convolve(speech[still], responses[: len(still)])
+        if config.early > 0:
+            targets = responses * early_window(sources, microphones, config.early, responses.shape[-1], rate)
+        else:
+            free = torch.ones(1, dtype=torch.float64, device=device)
+            n_taps = response_length(sources[None], microphones[None], torch.zeros(1), rate)
+            targets = early_responses(size[None], sources[None], microphones[None], free, n_taps, rate)[0]
+        early[still] = _convolve(speech[still], targets[: len(still)])
+        if point is not None:
+            heard_point = _convolve(_coloured(point, plan.slope_db, rate)[None], responses[len(still) :])[0]
+
+    absorption = wall_absorption(size, t60)
+    for talker in torch.nonzero(walks).flatten().tolist():
+        start, end = starts[talker], ends[talker]
+        n_taps = response_length(torch.stack([start, end])[None], microphones[None], band_t60, rate)
+        room = Walk(size, microphones, absorption, band_t60, n_taps, rate)
+        images[talker], early[talker] = walking_image(speech[talker], start, end, room, config.early, generator=generator)
+    return images, early, heard_point
 
 
 def _scale(mixture: Tensor, plan: ScenePlan) -> Tensor:
@@ -130,6 +134,8 @@ def _scale(mixture: Tensor, plan: ScenePlan) -> Tensor:
 def _convolve(signals: Tensor, responses: Tensor) -> Tensor:
     """(source, mic, sample) from (source, sample) and (source, mic, tap), cut to the length of the signals."""
     n_samples = signals.shape[-1]
+    if len(signals) == 0:
+        return responses.new_zeros(*responses.shape[:2], n_samples)
     n_fft = int(next_fast_len(n_samples + responses.shape[-1], real=True))
     spectrum = torch.fft.rfft(signals, n=n_fft)[:, None] * torch.fft.rfft(responses, n=n_fft)
     images: Tensor = torch.fft.irfft(spectrum, n=n_fft)[..., :n_samples]

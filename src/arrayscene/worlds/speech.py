@@ -185,7 +185,7 @@ class Speech:
             RecordingError: none of the speaker's clips holds sound that can be read.
 
         Warns:
-            SpeechWarning: a clip that breaks off or is silent, once.
+            SpeechWarning: a clip that breaks off or holds NaN, once.
 
         Cost: the clips are decoded, in most formats from their beginning.
         """
