@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -117,10 +118,15 @@ def _time_between(size: Tensor, high_db: Tensor, low_db: Tensor) -> Tensor:
 
 def _directions(size: Tensor) -> tuple[Tensor, Tensor]:
     """Walls met a metre in each direction of an octant, (..., direction), and weights that sum to 1."""
+    directions, share = (values.to(size.device) for values in _octant())
+    return (directions / size[..., None, :]).sum(-1), share
+
+
+@cache
+def _octant() -> tuple[Tensor, Tensor]:
+    """Unit vectors (direction, 3) and weights (direction,)."""
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
-    upward = torch.tensor((nodes + 1) / 2, device=size.device)[:, None]
-    turn = torch.tensor((nodes + 1) * math.pi / 4, device=size.device)
-    level = torch.sqrt(1 - upward.square())
-    directions = torch.stack([level * torch.cos(turn), level * torch.sin(turn), upward.expand(_NODES, _NODES)], dim=-1)
-    share = torch.tensor(np.outer(weights, weights).ravel() / 4, device=size.device)
-    return (directions.reshape(-1, 3) / size[..., None, :]).sum(-1), share
+    upward, turn = (nodes[:, None] + 1) / 2, (nodes + 1) * math.pi / 4
+    level = np.sqrt(1 - upward**2)
+    directions = np.stack([level * np.cos(turn), level * np.sin(turn), np.broadcast_to(upward, (_NODES, _NODES))], axis=-1)
+    return torch.from_numpy(directions.reshape(-1, 3)), torch.from_numpy(np.outer(weights, weights).ravel() / 4)

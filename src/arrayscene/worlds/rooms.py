@@ -234,27 +234,27 @@ def decay_in_bands(
     octave = octave.clamp(0, len(BANDS) - 1)
     flat = _energy(size, absorption, n_taps, sample_rate, speed_of_sound)
     dry = (absorption >= 1)[:, None]
-    walls = wall_absorption(size[:, None].expand(-1, len(BANDS), -1), band_t60, speed_of_sound)
+    sizes = size[:, None].expand(-1, len(BANDS), -1)
+    energy = _energy(sizes, wall_absorption(sizes, band_t60, speed_of_sound), n_taps, sample_rate, speed_of_sound)
+    level = torch.where(dry[..., None], 1.0, (energy / flat[:, None]).sqrt()).to(response.dtype)
     out = torch.zeros_like(response)
     for band in range(len(BANDS)):
         # Neighbouring triangles over the octaves sum to 1.
         share = (1 - (octave - band).abs()).clamp(min=0)
         if bool((share > 0).any()):
-            ratio = _energy(size, walls[:, band], n_taps, sample_rate, speed_of_sound) / flat
-            level = torch.where(dry, 1.0, ratio.sqrt()).to(out.dtype)
-            out += torch.fft.irfft(spectrum * share, n=n_fft)[..., :n_taps] * level[:, None, None]
+            out += torch.fft.irfft(spectrum * share, n=n_fft)[..., :n_taps] * level[:, band, None, None]
     return out
 
 
 def _energy(size: Tensor, absorption: Tensor, n_taps: int, sample_rate: int, speed_of_sound: float) -> Tensor:
-    """(scene, tap) reverberant energy a second at each tap; its logarithm is so smooth that few values are computed."""
+    """(..., tap) reverberant energy a second at each tap; its logarithm is so smooth that few values are computed."""
     last = max(n_taps - HALF_WIDTH, 1) / sample_rate
     n_knots = math.ceil(last / _KNOT) + 1
     knots = torch.arange(n_knots + 1, device=size.device) * _KNOT
     level = reverberant_energy(size, absorption.clamp(max=_NEARLY_ALL), knots, speed_of_sound).clamp(min=1e-300).log()
     place = (torch.arange(n_taps, device=size.device) - HALF_WIDTH).clamp(min=0).to(torch.float64) / sample_rate / _KNOT
     left = place.long()
-    return torch.lerp(level[:, left], level[:, left + 1], place - left).exp()
+    return torch.lerp(level[..., left], level[..., left + 1], place - left).exp()
 
 
 def _bands(band_t60: Tensor, t60: Tensor) -> Tensor:
