@@ -14,6 +14,7 @@
     simulate/      simulate_scene: recordings with known truth
     datasets/      AudioDiffusionDataset: scenes to train on
     networks/      AudioDiffusionNet: A fixed, D trained
+    worlds/        World: any number of scenes with known truth, for training and testing
     metrics/       how close a result is to the truth
 
 Names are imported when they are first used, so `import arrayscene` costs next to nothing.
@@ -25,7 +26,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from arrayscene import datasets, decoders, localize, metrics, networks, report, response, simulate
+    from arrayscene import datasets, decoders, localize, metrics, networks, report, response, simulate, worlds
     from arrayscene.array import MicrophoneArray
     from arrayscene.datasets import AudioDiffusionDataset
     from arrayscene.decoders import Decoder, Estimate
@@ -78,6 +79,7 @@ __all__ = [
     "simulate",
     "simulate_scene",
     "voice_names",
+    "worlds",
     "write_scene",
 ]
 

@@ -9,7 +9,7 @@ import typer
 
 from arrayscene.cli.progress import progress_bar
 from arrayscene.cli.table import print_table
-from arrayscene.errors import ShapeError
+from arrayscene.errors import RecordingError, ShapeError
 
 
 def bench(
@@ -36,6 +36,11 @@ def bench(
     unknown = [name for name in chosen if name not in (*METHODS, *others, COUNTING)]
     if unknown:
         raise ShapeError(f"--methods: {', '.join(unknown)} came; there are {', '.join((*METHODS, *others))}")
+    try:
+        # Before the work of minutes, not after it.
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecordingError(f"--out {out}: {error.strerror}; choose a folder that you may write to") from None
     with progress_bar() as progress:
         made = {}
         names = [kind.strip() for kind in kinds.split(",")]
