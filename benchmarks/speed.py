@@ -4,8 +4,8 @@ Two talkers and three microphones on a ring of 20 cm, T60 0.3 s, 10 s at 16 kHz,
 iterations, four bases. ILRMA starts from AuxIVA here, and FastMNMF from ILRMA: once with 20 iterations each, once with 20 in all,
 both with the time of the start. WPE: six microphones, windows of 512, ten taps, three iterations, and the difference from
 nara_wpe's double precision. Every call gets frames that lie in memory as it wants them; time: the least of three runs that take
-turns, one thread. SI-SDR: mean over twenty such rooms, best assignment to the reverberant images at the first microphone. Packages
-that are not installed are left out.
+turns, one thread. SI-SDR: mean over twenty such rooms, best assignment to the reverberant images at the first microphone.
+Packages that are not installed are left out.
 """
 
 from __future__ import annotations

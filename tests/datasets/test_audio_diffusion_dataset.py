@@ -9,8 +9,9 @@ from torch.utils.data import DataLoader
 
 from arrayscene import AudioDiffusionDataset, Recording, RecordingError, ShapeError, load_voice, voice_names
 from arrayscene.datasets import DatasetWarning
-from arrayscene.datasets.speech import find_speech, speakers_of
+from arrayscene.datasets.speech import speakers_of
 from arrayscene.response import even_azimuths
+from arrayscene.speakers import find_speech
 
 RATE = 8000
 VOICES = ("english-allison", "french-june", "italian-carlo", "russian-ivrvoice")

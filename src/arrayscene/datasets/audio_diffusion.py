@@ -14,9 +14,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from arrayscene.datasets.filling import fill_with_voices, is_empty
-from arrayscene.datasets.speech import DatasetWarning, find_speech, load_speech, speakers_of
-from arrayscene.errors import ShapeError
+from arrayscene.datasets.speech import DatasetWarning, load_speech, speakers_of
+from arrayscene.errors import RecordingError, ShapeError
 from arrayscene.response import even_azimuths
+from arrayscene.speakers import SUFFIXES, find_speech
 
 N_TRAIN, N_TEST = 6400, 1280
 """Scenes by default: 100 batches of 64, and 20."""
@@ -106,6 +107,11 @@ class AudioDiffusionDataset(Dataset[tuple[Tensor, SceneLabel]]):
                 stacklevel=2,
             )
         files = find_speech(self.root)
+        if not files:
+            raise RecordingError(
+                f"{self.root}: holds no audio file ({', '.join(sorted(SUFFIXES))}); put speech there, one folder a speaker, or"
+                " name a new folder, which is filled with the voices of the package"
+            )
         chosen = {name: files[name] for name in speakers_of(list(files), train)}
         stretches = load_speech(chosen, sample_rate=sample_rate, n_samples=n_samples, max_seconds=max_seconds, root=self.root)
         self.speakers = sorted({stretch.speaker for stretch in stretches})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Iterator
 from itertools import zip_longest
@@ -13,19 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayscene.activity import active_segments
-from arrayscene.audio_writer import FORMATS
 from arrayscene.errors import RecordingError
 from arrayscene.recording import Recording
-
-SUFFIXES = {f".{suffix}" for suffix in FORMATS} | {".aifc", ".au", ".snd", ".sph", ".voc", ".wave"}
-"""Files that are tried; everything else in the folder is passed over in silence."""
-
-TEST_SHARE = 0.2
-"""Share of the speakers that is kept for the test."""
-
-NAMED = 5
-"""Files named in a warning before it only counts them."""
-
+from arrayscene.speakers import some, speakers_for_test
 
 LOWEST_HZ = 70.0
 """Corner of a high-pass: the deepest voices end above, hum and handling noise lie below."""
@@ -47,45 +36,17 @@ class Stretch(NamedTuple):
     samples: NDArray[np.float32]
 
 
-def find_speech(root: Path) -> dict[str, list[Path]]:
-    """Audio files by speaker, both sorted.
-
-    A file's speaker is the folder in `root` that it lies in, at any depth; a file in `root` itself belongs to the speaker whose
-    name is its own up to the first `-`, `_`, `.` or space: `103-1240-0000.flac` and `103_b.wav` to `103`.
-
-    Raises: RecordingError where there is no audio file.
-    """
-    found: dict[str, list[Path]] = {}
-    for path in sorted(root.rglob("*")):
-        inside = path.relative_to(root)
-        if path.suffix.lower() in SUFFIXES and path.is_file() and not any(part.startswith(".") for part in inside.parts):
-            found.setdefault(inside.parts[0] if len(inside.parts) > 1 else _first_word(path.stem), []).append(path)
-    if not found:
-        raise RecordingError(
-            f"{root}: holds no audio file ({', '.join(sorted(SUFFIXES))}); put speech there, one folder a speaker, or name a new"
-            " folder, which is filled with the voices of the package"
-        )
-    return dict(sorted(found.items()))
-
-
 def speakers_of(speakers: list[str], train: bool) -> list[str]:
-    """The speakers for training or for the test: never the same.
-
-    A speaker is for the test where a hash of the name falls into the lowest fifth, so that a folder that grows keeps everybody on
-    the side where they were. With few speakers the lowest is for the test in any case, and the highest for training; a single
-    speaker is for training.
+    """The speakers for training or for the test, never the same (`arrayscene.speakers.speakers_for_test`); one is for training.
 
     Raises: RecordingError for the test of a single speaker.
     """
-    ranked = sorted(speakers, key=_rank)
-    if len(ranked) == 1:
-        if train:
-            return ranked
+    test = speakers_for_test(speakers) if len(speakers) > 1 else set()
+    if not train and not test:
         raise RecordingError(
-            f"one speaker only, {ranked[0]!r}: nobody is left for the test; add speech of others, one folder a speaker"
+            f"one speaker only, {speakers[0]!r}: nobody is left for the test; add speech of others, one folder a speaker"
         )
-    n_test = min(max(1, sum(_rank(name) < TEST_SHARE for name in ranked)), len(ranked) - 1)
-    return sorted(ranked[n_test:] if train else ranked[:n_test])
+    return sorted(set(speakers) - test if train else test)
 
 
 def load_speech(
@@ -123,10 +84,10 @@ def load_speech(
         stretches += [Stretch(speaker, samples) for samples in found]
         wanted -= sum(len(samples) for samples in found)
     if not stretches:
-        raise RecordingError(f"{root}: no file can be used: {_some(left_out)}")
+        raise RecordingError(f"{root}: no file can be used: {some(left_out)}")
     if left_out:
         count = "1 file was" if len(left_out) == 1 else f"{len(left_out)} files were"
-        warnings.warn(f"{root}: {count} left out: {_some(left_out)}", DatasetWarning, stacklevel=3)
+        warnings.warn(f"{root}: {count} left out: {some(left_out)}", DatasetWarning, stacklevel=3)
     return stretches
 
 
@@ -158,19 +119,3 @@ def _without_rumble(samples: NDArray[np.float32], sample_rate: int) -> NDArray[n
 def _in_turn(files: dict[str, list[Path]]) -> Iterator[tuple[str, Path]]:
     for row in zip_longest(*files.values()):
         yield from ((speaker, path) for speaker, path in zip(files, row, strict=True) if path is not None)
-
-
-def _first_word(stem: str) -> str:
-    for mark in "-_. ":
-        stem = stem.partition(mark)[0] or stem
-    return stem
-
-
-def _rank(speaker: str) -> float:
-    """0 to 1, the same for a name everywhere and always."""
-    return int.from_bytes(hashlib.sha256(speaker.casefold().encode()).digest()[:8]) / 2**64
-
-
-def _some(messages: list[str]) -> str:
-    more = len(messages) - NAMED
-    return "; ".join(messages[:NAMED]) + (f"; and {more} more" if more > 0 else "")

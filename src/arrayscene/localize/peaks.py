@@ -24,7 +24,7 @@ CLOSEST = 2 * np.sin(np.deg2rad(10.0) / 2)
 RELATIVE = 0.12
 """A peak counts if it reaches this share of the highest; below lie reflections."""
 
-ABOVE_UNIFORM = 1.5
+ABOVE_UNIFORM = 1.2
 """... and this multiple of what votes spread evenly over all directions would give."""
 
 STRONGEST_ABOVE_UNIFORM = 1.6

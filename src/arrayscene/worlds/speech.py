@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -18,10 +17,10 @@ from scipy.fft import next_fast_len
 from torch import Tensor
 
 from arrayscene.audio_file import AudioFile
-from arrayscene.audio_writer import FORMATS
 from arrayscene.errors import RecordingError
 from arrayscene.recording import Recording
-from arrayscene.voices import voice_names
+from arrayscene.speakers import SUFFIXES, find_speech, some, speakers_for_test
+from arrayscene.voices import voice_names, voice_speaker
 from arrayscene.worlds.draws import Draws
 
 Samples = NDArray[np.float32]
@@ -29,9 +28,6 @@ Samples = NDArray[np.float32]
 Split = Literal["train", "test", "all"]
 
 SPLITS: Final = ("train", "test", "all")
-
-TEST_SHARE: Final = 0.2
-"""Share of the speakers that are kept for testing."""
 
 SHORTEST: Final = 0.5
 """Seconds; shorter clips are skipped."""
@@ -44,9 +40,6 @@ _SILENCE: Final = 1e-4
 
 _TRIES: Final = 20
 """Rounds through a speaker's clips in which no sound was found before it is given up."""
-
-_NAMED: Final = 5
-"""Files that a warning names before it only counts them."""
 
 
 class SpeechWarning(UserWarning):
@@ -80,9 +73,8 @@ class Speech:
     def folder(cls, path: str | Path) -> Speech:
         """All audio files below a folder.
 
-        A file's speaker is its first folder below `path`; for a file right in `path`, its name up to the first hyphen or
-        underscore, as LibriSpeech and VCTK name theirs (103-1240-0000.flac is speaker 103). Only the first channel is used; any
-        rate will do. Files that cannot be read or are shorter than 0.5 s are skipped, and a warning names them.
+        For whose a file is, see `arrayscene.speakers.find_speech`. Only the first channel is used; any rate will do. Files that
+        cannot be read or are shorter than 0.5 s are skipped, and a warning names them.
 
         Args:
             path: searched to any depth for wav, flac, ogg, opus, mp3 and the other formats that `Recording` reads.
@@ -100,24 +92,23 @@ class Speech:
             raise RecordingError(f"speech {root}: no such folder; give a folder of audio files")
         found: dict[str, list[Clip]] = {}
         skipped = []
-        for file in sorted(root.rglob("*")):
-            if file.suffix.lower().lstrip(".") not in FORMATS or file.name.startswith(".") or not file.is_file():
-                continue
-            try:
-                header = AudioFile.open(file)
-            except RecordingError as error:
-                skipped.append(str(error).split(";")[0])
-                continue
-            if header.duration < SHORTEST:
-                skipped.append(f"{file}: only {header.duration:.2f} s long")
-                continue
-            clip = Clip(file, str(file.relative_to(root)), header.sample_rate, header.n_samples)
-            found.setdefault(_speaker(file.relative_to(root)), []).append(clip)
+        for speaker, paths in find_speech(root).items():
+            for path in paths:
+                try:
+                    header = AudioFile.open(path)
+                except RecordingError as error:
+                    skipped.append(str(error).split(";")[0])
+                    continue
+                if header.duration < SHORTEST:
+                    skipped.append(f"{path}: only {header.duration:.2f} s long")
+                    continue
+                clip = Clip(path, str(path.relative_to(root)), header.sample_rate, header.n_samples)
+                found.setdefault(speaker, []).append(clip)
         _warn_of(skipped)
         if not found:
             raise RecordingError(
                 f"speech {root}: no audio file that can be used was found ({len(skipped)} were skipped); give a folder of "
-                f"speech of at least {SHORTEST} s a file: {', '.join(FORMATS)}"
+                f"speech of at least {SHORTEST} s a file: {', '.join(sorted(SUFFIXES))}"
             )
         return cls({name: tuple(found[name]) for name in sorted(found)}, str(root))
 
@@ -128,8 +119,7 @@ class Speech:
         for name in voice_names():
             with as_file(files("arrayscene") / "assets" / "voices" / f"{name}.flac") as path:
                 header = AudioFile.open(path)
-                # Named by language and speaker: english-allison and spanish-allison are the same person.
-                found.setdefault(name.split("-")[1], []).append(Clip(path, name, header.sample_rate, header.n_samples))
+                found.setdefault(voice_speaker(name), []).append(Clip(path, name, header.sample_rate, header.n_samples))
         return cls({name: tuple(found[name]) for name in sorted(found)}, "shipped voices")
 
     @property
@@ -158,12 +148,7 @@ class Speech:
                 f"speech {self.origin}: only one speaker, {self.speakers[0]!r}, was found, and train and test never share "
                 "a speaker; put each speaker's files into a folder of its own, or take split 'all'"
             )
-        places = {speaker: _place(speaker) for speaker in self.clips}
-        test = {speaker for speaker, place in places.items() if place < TEST_SHARE}
-        if not test:
-            test = {min(places, key=lambda speaker: places[speaker])}
-        elif len(test) == len(places):
-            test.discard(max(places, key=lambda speaker: places[speaker]))
+        test = speakers_for_test(self.clips)
         return Speech({key: clips for key, clips in self.clips.items() if (key in test) == (name == "test")}, self.origin)
 
     def stretch(self, speaker: str, n_samples: int, sample_rate: int, draws: Draws) -> tuple[Tensor, tuple[str, ...]]:
@@ -233,24 +218,10 @@ class Speech:
         return np.asarray(samples, dtype=np.float32)
 
 
-def _speaker(relative: Path) -> str:
-    if len(relative.parts) > 1:
-        return relative.parts[0]
-    return relative.stem.replace("_", "-").split("-")[0]
-
-
-def _place(speaker: str) -> float:
-    """0 to 1, from the name alone."""
-    return int.from_bytes(hashlib.sha256(speaker.encode("utf-8")).digest()[:8], "big") / 2.0**64
-
-
 def _warn_of(skipped: Sequence[str]) -> None:
     if skipped:
-        more = f" and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else ""
         files_were = "file was" if len(skipped) == 1 else "files were"
-        warnings.warn(
-            f"{len(skipped)} speech {files_were} skipped: {'; '.join(skipped[:_NAMED])}{more}", SpeechWarning, stacklevel=3
-        )
+        warnings.warn(f"{len(skipped)} speech {files_were} skipped: {some(skipped)}", SpeechWarning, stacklevel=3)
 
 
 def _rms(samples: Samples) -> float:
