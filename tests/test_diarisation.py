@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from arrayscene.decoders import WPE, guided
-from arrayscene.diarisation import read_rttm
+from arrayscene.diarisation import alone_seconds, read_rttm
 from arrayscene.errors import RecordingError, ShapeError
 from arrayscene.metrics import si_sdr
 from arrayscene.stft import STFT
@@ -46,6 +46,11 @@ def test_one_of_several_recordings_is_chosen_by_name(tmp_path: Path) -> None:
         read_rttm(path)
     with pytest.raises(RecordingError, match="no SPEAKER line of 'third'"):
         read_rttm(path, recording="third")
+
+
+def test_seconds_alone() -> None:
+    activity = {"anna": np.array([[0.0, 2.0], [4.0, 5.0]]), "bob": np.array([[1.5, 4.5]]), "carl": np.array([[2.0, 3.0]])}
+    assert alone_seconds(activity) == pytest.approx({"anna": 2.0, "bob": 1.0, "carl": 0.0}, abs=0.011)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,14 @@ def cut(segments: NDArray[Any], start: float, stop: float) -> NDArray[np.float64
     """What of (segment, 2) stretches lies between two times, in seconds from the first of them; (0, 2) where nothing does."""
     inside = np.clip(np.reshape(segments, (-1, 2)), start, stop) - start
     return inside[inside[:, 1] > inside[:, 0]]
+
+
+def alone_seconds(activity: Mapping[str, NDArray[Any]]) -> dict[str, float]:
+    """How long each speaker sounds while no other does, from (segment, 2) starts and ends in seconds; to a hundredth of one."""
+    end = max((float(np.max(segments)) for segments in activity.values() if len(segments)), default=0.0)
+    middle = (np.arange(math.ceil(100 * end)) + 0.5) / 100
+    sounds = np.stack([((middle >= s[:, :1]) & (middle < s[:, 1:])).any(0) for s in activity.values()])
+    return dict(zip(activity, ((sounds & (sounds.sum(0) == 1)).sum(1) / 100).tolist(), strict=True))
 
 
 def _turn(fields: list[str], where: str, number: int) -> tuple[str, str, float, float, int]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
 
 from arrayscene.choice import SHORTEST_TO_LEARN, Choice
 from arrayscene.constants import SPEED_OF_SOUND
+from arrayscene.diarisation import alone_seconds
 from arrayscene.health import Health
 from arrayscene.listening import Heard, block_count
 from arrayscene.localize import direction_grid
+from arrayscene.localize.speakers import ALONE_SECONDS
 from arrayscene.recording import Recording
 from arrayscene.unmixing import Unmixed
 
@@ -50,7 +55,14 @@ def assumptions(recording: Recording, choice: Choice, given: bool, guided: bool)
     return found
 
 
-def warnings_about(recording: Recording, health: Health, heard: Heard, unmixed: Unmixed, n_sources: int | None) -> list[str]:
+def warnings_about(
+    recording: Recording,
+    health: Health,
+    heard: Heard,
+    unmixed: Unmixed,
+    n_sources: int | None,
+    activity: Mapping[str, NDArray[Any]] | None,
+) -> list[str]:
     """Sentences on what may be wrong, and what to do."""
     found = [*recording.notes, *(finding.message for finding in health.findings if finding.severity != "note")]
     array = recording.array
@@ -65,8 +77,18 @@ def warnings_about(recording: Recording, health: Health, heard: Heard, unmixed: 
         found.append(f"{heard.n_dropped} directions were heard in one half minute only and left out.")
     if n_sources is not None and len(heard.azimuth) < n_sources:
         found.append(f"{n_sources} sources were asked for, {len(heard.azimuth)} can be told apart by this array.")
-    if n_sources is not None and n_sources > unmixed.n_used:
-        found.append(f"{n_sources} sources for {unmixed.n_used} microphones: they can be told apart in part only.")
+    most = max((len(ids) for ids in heard.active), default=0)
+    if most > unmixed.n_used:
+        found.append(
+            f"{most} sources for {unmixed.n_used} microphones: they can be told apart in part only, and some may be reflections;"
+            " say how many there are if you know."
+        )
+    seldom = [name for name, seconds in alone_seconds(activity).items() if seconds < ALONE_SECONDS] if activity else []
+    if seldom:
+        found.append(
+            f"Hardly ever alone: {', '.join(seldom)}. Whose direction is whose may be wrong there; give their directions if you"
+            " know them."
+        )
     if array.ambiguity == "cone" and len(heard.azimuth):
         found.append(
             "A line of microphones cannot tell front from back (mirror ambiguity): each source may also lie at its mirrored"

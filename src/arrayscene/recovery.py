@@ -104,7 +104,7 @@ def recover(
         why=choice.why,
         ambiguity=good.array.ambiguity,
         assumptions=assumptions(good, choice, directions is not None, activity is not None),
-        warnings=[*warnings_about(recording, health, heard, unmixed, n_sources), *suspicions(suspects, good)],
+        warnings=[*warnings_about(recording, health, heard, unmixed, n_sources, stretches), *suspicions(suspects, good)],
         inputs=recording.inputs,
         timings=timings,
     )

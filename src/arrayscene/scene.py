@@ -69,7 +69,9 @@ class Reliability:
             was found tells them apart in the presence of what they leave unexplained.
         residual_db: (freq,) 10 log10 of |y - A x|^2 over |y|^2, summed over microphones and frames.
         condition: (freq,) condition number of the A that explains the recording.
-        noise_gain_db: (freq,) worst white-noise gain of the decoder over the sources; above 0 dB it amplifies sensor noise.
+        noise_gain_db: (freq,) white-noise gain, worst over the sources, of the inverse of the response that was found: what a
+            linear decoder that keeps the sources apart does to sensor noise, above 0 dB amplifies it; not finite where there are
+            more sources than microphones.
         aliasing_hz: frequency above which some other direction looks like that of a source to the array; infinite
             where there is none below half the sample rate.
     """

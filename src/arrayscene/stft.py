@@ -70,8 +70,10 @@ class STFT(nn.Module):
     def forward(self, samples: Tensor) -> Tensor:
         """Transform samples (..., sample), real, to frames (..., freq, frame), complex.
 
-        Raises: ShapeError for complex or integer samples.
+        Raises: ShapeError for complex or integer samples, and for what is no tensor.
         """
+        if not isinstance(samples, Tensor):
+            raise ShapeError(f"STFT: a {type(samples).__name__} came; a tensor is needed, e.g. torch.from_numpy(samples)")
         if not samples.is_floating_point():
             raise ShapeError(f"STFT: samples of {samples.dtype} came; floating point is needed, e.g. samples.float()")
         frames = self.n_frames(samples.shape[-1])

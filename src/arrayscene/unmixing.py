@@ -142,7 +142,8 @@ class _Account:
         self.left += _power(y - explained)
         self.condition_db += 20 * np.log10(np.clip(torch.linalg.cond(A).numpy(), 1, 1e6))
         gain = torch.linalg.inv(load_diagonal(A.mH @ A, 1e-9)).diagonal(dim1=-2, dim2=-1).real.amax(-1)
-        self.gain_db += 10 * np.log10(np.clip(gain.numpy(), 1e-6, 1e9))
+        apart = A.shape[-1] <= A.shape[-2]
+        self.gain_db += 10 * np.log10(np.clip(gain.numpy(), 1e-6, 1e9)) if apart else np.inf
         # What the sources leave is the noise that the reliability is judged against, and no less than a microphone's own.
         noise = (y - explained).abs().square().mean(dim=(0, 2)) / x.abs().square().mean(dim=(0, 2)).clamp_min(1e-30)
         self.trust += best_reliability(A, noise.double().clamp(SENSOR_NOISE, 1e6)).mean(-1).numpy()

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from arrayscene.diagnosis import Calibration
 
 
+FEWEST_FOR_ROTATION = 3
+"""Places from which on a turn can be told from delays."""
+
+
 def calibrate_array(
     inputs: Annotated[list[Path], typer.Argument(metavar="REC...", help="Multichannel files, one for each place.")],
     array: Annotated[str, typer.Option(metavar="NAME|FILE", help="The array; its channels must be in order.")],
@@ -37,6 +41,17 @@ def calibrate_array(
     from arrayscene.recording import Recording
 
     check_target(out)
+    for angle in azimuth:
+        if not -360 <= angle <= 360:
+            raise GeometryError(f"--azimuth {angle:g} came; degrees from -360 to 360 are needed")
+    for metres_away in distance or ():
+        if not metres_away > 0:
+            raise GeometryError(f"--distance {metres_away:g} came; metres above 0 are needed")
+    if rotation and len(inputs) < FEWEST_FOR_ROTATION:
+        raise GeometryError(
+            f"--rotation with {len(inputs)} file{'s' if len(inputs) > 1 else ''} came; {FEWEST_FOR_ROTATION} places or more are"
+            " needed, all around: with fewer, delays and a turn explain the same"
+        )
     known = (_each(*given, len(inputs)) for given in (("azimuth", azimuth), ("elevation", elevation), ("distance", distance)))
     places = [
         Place(math.radians(angle or 0.0), math.radians(height or 0.0), metres)

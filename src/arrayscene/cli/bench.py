@@ -35,7 +35,9 @@ def bench(
     chosen = [*OURS, *others] if methods is None else [name.strip() for name in methods.split(";")]
     unknown = [name for name in chosen if name not in (*METHODS, *others, COUNTING)]
     if unknown:
-        raise ShapeError(f"--methods: {', '.join(unknown)} came; there are {', '.join((*METHODS, *others))}")
+        raise ShapeError(
+            f"--methods: {', '.join(unknown)} came; there are {', '.join((*METHODS, COUNTING, *others))}; semicolons between them"
+        )
     try:
         # Before the work of minutes, not after it.
         out.mkdir(parents=True, exist_ok=True)
@@ -49,6 +51,11 @@ def bench(
                 progress("make scenes", number / len(names))
             made[kind] = make_scenes(kind, scenes, speech=speech, first=first)
         found = run(chosen, made, progress)
+    if not found:
+        raise ShapeError(
+            f"bench: none of {', '.join(chosen)} can separate {', '.join(names)}: more talkers than microphones, or a method"
+            " that has to be told more; choose others"
+        )
     print_table(HEADINGS, rows(found))
     typer.echo(NOTE)
     for path in write(found, out):

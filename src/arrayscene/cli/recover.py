@@ -76,7 +76,7 @@ def recover(
 
         # Times count from the beginning of the file, also where only a part of it is used.
         first = start or 0.0
-        whole = read_rttm(activity, recording=inputs[0].stem, duration=recording.duration if stop is None else None)
+        whole = read_rttm(activity, recording=inputs[0].stem, duration=first + recording.duration if stop is None else None)
         parts = {name: cut(of_one, first, first + recording.duration) for name, of_one in whole.items()}
         stretches = {name: of_one for name, of_one in parts.items() if len(of_one)}
     if not no_report:

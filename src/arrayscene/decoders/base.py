@@ -89,8 +89,16 @@ class Decoder(nn.Module):
         return parts[-1]._replace(x=torch.cat([part.x for part in parts], dim=-1))
 
 
+def check_wanted(n_sources: int | None, who: str) -> None:
+    """Refuse to be asked for no source, or for something that is no number."""
+    if n_sources is not None and (isinstance(n_sources, bool) or not isinstance(n_sources, int) or n_sources < 1):
+        raise ShapeError(f"{who}: n_sources={n_sources!r} came; 1 or more is needed, or None for as many as can be told apart")
+
+
 def check_frames(y: Tensor, response: Response | None, who: str) -> None:
     """Refuse frames that no decoder can use: wrong type, axes, NaN, or other microphones and bins than the response has."""
+    if not isinstance(y, Tensor):
+        raise ShapeError(f"{who}: a {type(y).__name__} came; a tensor is needed, e.g. STFT(1024)(torch.from_numpy(samples))")
     if y.ndim < 3 or not y.is_complex():
         raise ShapeError(
             f"{who}: {y.dtype} frames of shape {tuple(y.shape)} came; complex (..., mic, freq, frame) is needed, see STFT"

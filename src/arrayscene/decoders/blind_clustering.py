@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from arrayscene.decoders.base import check_wanted
 from arrayscene.decoders.directions import FromDirections
 from arrayscene.decoders.permutation import align, best_order, in_order, loudness
 from arrayscene.decoders.statistics import Statistics
@@ -49,6 +50,7 @@ class BlindClustering(Statistics):
                 f"BlindClustering: n_sources={n_sources}, n_iter={n_iter}, loading={loading} came; at least 1 source and 1 round"
                 " and a positive loading are needed"
             )
+        check_wanted(n_sources, type(self).__name__)
         self.n_sources, self.n_iter, self.loading = n_sources, n_iter, loading
 
     def shares(self, y: Tensor, response: Response | None = None, start: int = 0) -> Tensor:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from arrayscene.decoders.base import Decoder, Estimate
+from arrayscene.decoders.base import Decoder, Estimate, check_wanted
 from arrayscene.decoders.linear import relative_to
 from arrayscene.decoders.quality import condition, noise_gain
 from arrayscene.decoders.reliability import reliability
@@ -60,6 +60,7 @@ class Demixing(LinearSeparation):
 
     def __init__(self, n_sources: int | None = None, *, reference: int = 0, loading: float = 0.03) -> None:
         super().__init__()
+        check_wanted(n_sources, type(self).__name__)
         self.n_sources, self.reference, self.loading = n_sources, reference, loading
 
     def learn(self, mixture: Tensor, start: Tensor, top: float) -> Tensor:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from arrayscene.decoders.base import check_wanted
 from arrayscene.decoders.demixing import DemixingState, LinearSeparation, check_count
 from arrayscene.decoders.fixed_point import Algorithm, Contrast, check_contrast, fixed_points
 from arrayscene.decoders.linear import relative_to
@@ -71,6 +72,9 @@ def fast_ica(
     E. Bingham and A. Hyvarinen, "A fast fixed-point algorithm for independent component analysis of complex valued signals",
     Int. J. Neural Systems 2000.
     """
+    check_wanted(n_sources, "fast_ica")
+    if not isinstance(y, Tensor):
+        raise ShapeError(f"fast_ica: a {type(y).__name__} came; a tensor is needed, e.g. torch.from_numpy(samples)")
     if y.ndim < 2 or 0 in y.shape or not (y.is_floating_point() or y.is_complex()) or y.shape[-2] > y.shape[-1]:
         raise ShapeError(
             f"fast_ica: {y.dtype} samples of shape {tuple(y.shape)} came; (..., mic, sample), real or complex, is needed, with"
@@ -134,6 +138,7 @@ class FastICA(LinearSeparation):
     ) -> None:
         super().__init__()
         check_contrast(contrast, algorithm, "FastICA")
+        check_wanted(n_sources, type(self).__name__)
         self.n_sources, self.contrast, self.algorithm = n_sources, contrast, algorithm
         self.n_iter, self.tolerance, self.reference = n_iter, tolerance, reference
 

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from arrayscene.decoders.base import Decoder, Estimate
+from arrayscene.decoders.base import Decoder, Estimate, check_wanted
 from arrayscene.decoders.demixing import Demixing, first_demixing, normalised, top_frequency
 from arrayscene.decoders.ilrma import ILRMA, starting_factors, unit_power
 from arrayscene.decoders.majorization import SWEEPS, whitened
@@ -94,6 +94,7 @@ class FastMNMF(Decoder):
         super().__init__()
         if model not in (1, 2) or n_bases < 1:
             raise ShapeError(f"FastMNMF: model={model!r}, n_bases={n_bases} came; model 1 or 2 and at least one basis are needed")
+        check_wanted(n_sources, type(self).__name__)
         self.n_sources, self.model, self.n_bases, self.n_iter, self.reference = n_sources, model, n_bases, n_iter, reference
         self.start = ILRMA() if start is None else start
 

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from arrayscene.decoders.base import Decoder, Estimate
+from arrayscene.decoders.base import Decoder, Estimate, check_wanted
 from arrayscene.decoders.demixing import check_count, starting_matrix
 from arrayscene.decoders.linear import relative_to
 from arrayscene.decoders.majorization import NOISE, UPDATES, check_update, from_elsewhere
@@ -100,6 +100,7 @@ class OnlineAuxIVA(Decoder):
                 f"OnlineAuxIVA: block={block}, forgetting={forgetting} came; at least 1 frame and a factor between 0 and 1 are"
                 " needed"
             )
+        check_wanted(n_sources, type(self).__name__)
         self.n_sources, self.model, self.update, self.block, self.forgetting = n_sources, model, update, block, forgetting
         self.n_sweeps, self.directional, self.reference, self.loading = n_sweeps, directional, reference, loading
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from arrayscene.decoders.base import Decoder, Estimate
+from arrayscene.decoders.base import Decoder, Estimate, check_wanted
 from arrayscene.decoders.convolutive import from_past, silent_past, usable_taps
 from arrayscene.decoders.demixing import check_count, first_demixing, normalised, scaled, top_frequency
 from arrayscene.decoders.majorization import NOISE
@@ -80,6 +80,7 @@ class TISS(Decoder):
         check_model(model, "TISS")
         if min(taps, delay, n_iter) < 1:
             raise ShapeError(f"TISS: taps={taps}, delay={delay}, n_iter={n_iter} came; numbers of at least 1 are needed")
+        check_wanted(n_sources, type(self).__name__)
         self.n_sources, self.taps, self.delay, self.model = n_sources, taps, delay, model
         self.n_iter, self.reference, self.loading = n_iter, reference, loading
 

@@ -137,8 +137,9 @@ def _trust(scene: Scene, folder: Path, residual_db: float) -> str:
                   f"{sections.trust_in_words(scene, residual_db)}",
                   "Reliability: the share of what is returned that can be right; it falls where the sources look alike to the "
                   "array and where the recording holds more than them. Residual: energy that the sources do not explain, 0 dB "
-                  "being all of it. Condition number: how alike the sources look to the array; 1 is ideal. Noise gain: above "
-                  "0 dB the decoder amplifies the microphones' own noise. Thin: a frequency; bold: a third-octave band.")
+                  "being all of it. Condition number: how alike the sources look to the array; 1 is ideal. Noise gain: of the "
+                  "inverse of that response; above 0 dB, keeping the sources apart amplifies the "
+                  "microphones' own noise. Thin: a frequency; bold: a third-octave band.")
         + sections.assumptions(scene)
         + "</section>\n"
     )  # fmt: skip
