@@ -12,6 +12,7 @@
     scene.py       Scene and Source: what was recovered
     report/        write_scene: the scene as a folder to read and hear
     simulate/      simulate_scene: recordings with known truth
+    worlds/        World: any number of scenes with known truth, for training and testing
     metrics/       how close a result is to the truth
 
 Names are imported when they are first used, so `import arrayscene` costs next to nothing.
@@ -23,7 +24,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from arrayscene import decoders, localize, metrics, report, response, simulate
+    from arrayscene import decoders, localize, metrics, report, response, simulate, worlds
     from arrayscene.array import MicrophoneArray
     from arrayscene.decoders import Decoder, Estimate
     from arrayscene.errors import (
@@ -70,6 +71,7 @@ __all__ = [
     "simulate",
     "simulate_scene",
     "voice_names",
+    "worlds",
     "write_scene",
 ]
 

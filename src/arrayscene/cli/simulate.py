@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -18,26 +18,67 @@ DEFAULT_RATE = 16000
 ARRAY_HEIGHT = 0.9
 """Metres; a device on a table."""
 
+DATA_SET = Path("simulated-scenes")
+"""Where many scenes are written unless told otherwise."""
+
+
+class Wishes(NamedTuple):
+    """What a user fixes for every scene of a data set; None where it is drawn."""
+
+    array: str | None
+    talkers: int | None
+    t60: float | None
+    snr: float | None
+    duration: float | None
+    room: tuple[float, float, float] | None
+
 
 def simulate(
     array: Annotated[str | None, typer.Option(metavar="NAME|FILE", help="A preset (`arrayscene array list`) or a file.")] = None,
-    talkers: Annotated[int, typer.Option(metavar="N", min=1, max=20, help="How many talkers.")] = 3,
-    t60: Annotated[float, typer.Option(metavar="S", help="Reverberation time in seconds; 0: none.")] = 0.4,
-    snr: Annotated[float, typer.Option(metavar="DB", help="Mixture over sensor noise.")] = 25.0,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same scene.")] = 1,
-    duration: Annotated[float, typer.Option(metavar="S", help="Length in seconds.")] = 8.0,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="New or empty folder to write.")] = Path("simulated-scene"),
+    talkers: Annotated[int | None, typer.Option(metavar="N", min=1, max=20, help="How many talkers; default: 3.")] = None,
+    t60: Annotated[float | None, typer.Option(metavar="S", help="Reverberation time in seconds; 0: none; default: 0.4.")] = None,
+    snr: Annotated[float | None, typer.Option(metavar="DB", help="Mixture over sensor noise; default: 25.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same scenes.")] = 1,
+    duration: Annotated[float | None, typer.Option(metavar="S", help="Length in seconds; default: 8.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="New or empty folder to write.")] = None,
     voices: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="A talker's speech, mono; one for each; default: shipped voices.")
     ] = None,
-    room: Annotated[str, typer.Option(metavar="LxWxH", help="Room in metres.")] = "6x4x2.7",
+    room: Annotated[str | None, typer.Option(metavar="LxWxH", help="Room in metres; default: 6x4x2.7.")] = None,
+    scenes: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Write a data set of N scenes; what is not said is drawn for each.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="With --scenes: a world as TOML or JSON.")] = None,
+    speech: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="With --scenes: speech, a folder for each speaker; default: shipped voices."),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(metavar="NAME", help="With --scenes: speakers for train, for test, or all, the default.")
+    ] = None,
 ) -> None:
-    """Simulate talkers in a room: writes mixture.wav, truth.json, array.json and what each talker sounds like alone."""
+    """Simulate talkers in a room: writes mixture.wav, truth.json, array.json and what each talker sounds like alone.
+
+    With --scenes, a data set of many different ones.
+    """
+    if scenes is not None:
+        from arrayscene.cli.simulate_world import simulate_world
+
+        if voices:
+            raise RecordingError("--voices with --scenes came; give the folder of all the speech with --speech")
+        wishes = Wishes(array, talkers, t60, snr, duration, None if room is None else _room_size(room))
+        simulate_world(wishes, scenes=scenes, seed=seed, out=out or DATA_SET, config=config, speech=speech, split=split or "all")
+        return
+    for name, value in (("--config", config), ("--speech", speech), ("--split", split)):
+        if value is not None:
+            raise RecordingError(f"{name} without --scenes came; say how many scenes with --scenes N")
+    talkers, t60, snr = talkers or 3, 0.4 if t60 is None else t60, 25.0 if snr is None else snr
+    duration, out = 8.0 if duration is None else duration, out or Path("simulated-scene")
     if array is None:
         raise GeometryError("no array came; say which with --array NAME or --array FILE; `arrayscene array list` shows the names")
     if not 0.1 <= duration <= 600:
         raise RecordingError(f"--duration {duration:g} came; give 0.1 to 600 seconds")
-    size = _room_size(room)
+    size = _room_size(room or "6x4x2.7")
 
     import math
 

@@ -22,6 +22,7 @@ from arrayscene.kernels.ipa import ipa_update, ipa_update_torch
 from arrayscene.kernels.iss import iss_update, iss_update_torch
 from arrayscene.kernels.past import filter_past, filter_past_torch, stacked_past
 from arrayscene.kernels.principal import Principal, principal, principal_torch
+from arrayscene.kernels.pulses import HALF_WIDTH, add_pulses, add_pulses_torch, moving_sum, moving_sum_torch
 from arrayscene.kernels.recursive_wpe import recursive_prediction, recursive_prediction_torch
 from arrayscene.kernels.solve import solve_positive, solve_positive_torch
 from arrayscene.kernels.tiss import tiss_sweep, tiss_sweep_torch
@@ -30,8 +31,11 @@ from arrayscene.kernels.wiener import multichannel_wiener, multichannel_wiener_t
 from arrayscene.kernels.wpe import prediction_filter, prediction_filter_torch
 
 __all__ = [
+    "HALF_WIDTH",
     "Principal",
     "Whitened",
+    "add_pulses",
+    "add_pulses_torch",
     "banded_weights",
     "banded_weights_torch",
     "cacgmm_rounds",
@@ -53,6 +57,8 @@ __all__ = [
     "ipa_update_torch",
     "iss_update",
     "iss_update_torch",
+    "moving_sum",
+    "moving_sum_torch",
     "multichannel_wiener",
     "multichannel_wiener_torch",
     "output_power",
@@ -97,7 +103,14 @@ def self_test() -> str:
     updated = (eye[:, :3, :3] + 0.1, source_covariances(white.parts, w, white.noise))
     factors = (updated[0], torch.rand(5, 3, 2, generator=generator), torch.rand(3, 2, 40, generator=generator))
     gains = torch.rand(5, 3, 3, generator=generator)
+    laid = torch.zeros(2, 200)
+    pulses = (torch.tensor([0, 7, 119]), torch.tensor([0.0, 0.3, -0.5]), torch.tensor([1.0, -0.5, 0.2]))
+    add_pulses(laid[0], *pulses)
+    add_pulses_torch(laid[1], *pulses)
+    moving = (w[0, 0], 4, 3 + v[:3, :4, :2].mT.to(torch.float64), v[:3, :4, :2].mT, 5, 12, 2)
     cases = (
+        ("add_pulses", laid[0], laid[1]),
+        ("moving_sum", moving_sum(*moving), moving_sum_torch(*moving)),
         ("whiten", white.parts, whiten_torch(y, torch.full((5,), 1e-3)).parts),
         ("exact_covariance", exact_covariance(y), exact_covariance_torch(y)),
         ("source_covariances", updated[1], source_covariances_torch(white.parts, w, white.noise)),
