@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -14,7 +13,12 @@ from torch import Tensor
 
 from arrayscene.errors import RecordingError
 
-_TYPES: Final = {"F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "I64": np.dtype("<i8")}
+_TYPES: Final[dict[str, np.dtype[Any]]] = {
+    "F64": np.dtype("<f8"),
+    "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
+    "I64": np.dtype("<i8"),
+}
 _NAMES: Final = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.int64: "I64"}
 
 LONGEST_HEADER: Final = 1 << 24
@@ -73,9 +77,7 @@ def from_bytes(content: bytes, who: str) -> tuple[dict[str, Tensor], dict[str, s
             if not 0 <= start <= stop <= len(body) or stop - start != kind.itemsize * math.prod(shape):
                 raise RecordingError(f"{who}: truncated: {name!r} ends at byte {stop} of {len(body)}; fetch or write it again")
             values = np.frombuffer(body[start:stop], kind).reshape(shape)
-            if sys.byteorder != "little":
-                values = values.astype(kind.newbyteorder("="))
-            found[name] = torch.from_numpy(values.copy())
+            found[name] = torch.from_numpy(values.astype(kind.newbyteorder("=")))
     except (ValueError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
         if isinstance(error, RecordingError):
             raise

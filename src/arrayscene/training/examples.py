@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, cast
@@ -15,14 +14,13 @@ from arrayscene.choice import choose
 from arrayscene.decoders import Decoder, Estimate, GuidedIVA, MultichannelWiener
 from arrayscene.networks.tensor_file import from_bytes, to_bytes
 from arrayscene.response import Response, far_field
-from arrayscene.stft import STFT
 from arrayscene.training.config import TrainingConfig
 from arrayscene.worlds import Speech, World, WorldScene
 
 RATES: Final = (16000, 8000)
 
 HELPED: Final = 0.7
-"""Largest share of the truth in the guide of the second stage: once it is trained, the network guides it better than the chain."""
+"""Largest share of the truth in the guide of the second stage: the trained network guides it better than the chain."""
 
 
 class _Known(Decoder):
@@ -76,9 +74,15 @@ def make_examples(
 
 
 def example(scene: WorldScene, config: TrainingConfig) -> dict[str, Tensor]:
-    """One scene's stages: for each s of 0 and, where the microphones suffice, 1 the pilot's sources "linear.s" and the Wiener
-    filter's "filtered.s" (source, freq, frame, 2), their "variances.s" (freq, frame, source + 1); "mixture" (freq, frame, 2) and
-    "target" (source, freq, frame, 2) at the first microphone. float16, relative to the mixture's RMS.
+    """What the chain makes of a scene, and the truth; float16, relative to the mixture's RMS.
+
+    Args:
+        scene: with images at the first microphone.
+        config: of the training.
+
+    Returns: "mixture" (freq, frame, 2) and "target" (source, freq, frame, 2) at the first microphone; for each stage s, of which
+        there are two where the microphones suffice, "linear.s" and "filtered.s" (source, freq, frame, 2), the sources of the
+        pilot and of the Wiener filter, and "variances.s" (freq, frame, source + 1).
     """
     generator = torch.Generator().manual_seed(config.seed + 1_000_003 * scene.index)
     azimuth, elevation = (angle[:, 0].double() for angle in (scene.azimuths, scene.elevations))
@@ -107,11 +111,10 @@ def example(scene: WorldScene, config: TrainingConfig) -> dict[str, Tensor]:
 
 def _stage(wiener: MultichannelWiener, y: Tensor, response: Response) -> tuple[dict[str, Tensor], Estimate]:
     state = wiener.init(y, response)
-    strength, wiener.strength = wiener.strength, 1.0
-    filtered = wiener.step(y, state)[0]
-    found = filtered._replace(x=torch.lerp(state.linear, filtered.x, strength))
+    filtered = wiener.filtered(y, state)
+    found = Estimate(torch.lerp(state.linear, filtered, wiener.strength), state.response, {})
     variances = state.variances.clamp(1e-7, 1e4)
-    return {"linear": state.linear, "filtered": filtered.x, "variances": variances}, found
+    return {"linear": state.linear, "filtered": filtered, "variances": variances}, found
 
 
 def load_example(path: Path) -> dict[str, Tensor]:
@@ -121,5 +124,3 @@ def load_example(path: Path) -> dict[str, Tensor]:
         name: value.float() if name.startswith("variances") else torch.view_as_complex(value.float())
         for name, value in tensors.items()
     }
-
-

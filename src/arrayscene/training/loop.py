@@ -39,7 +39,8 @@ def train(
 
     Args:
         folder: for the state, from which a killed training goes on, and for the curve.
-        examples, validation: files that `make_examples` made.
+        examples: files that `make_examples` made.
+        validation: others, of other speakers.
         config: how.
         report: called with every row of the curve.
 
@@ -90,7 +91,8 @@ def objective(x: Tensor, target: Tensor, mixture: Tensor, magnitude: float) -> T
     Targets that are silent count as 30 dB below the mixture, errors 30 dB below the target as good enough.
 
     Args:
-        x, target: (source, freq, frame).
+        x: (source, freq, frame) what was found.
+        target: (source, freq, frame).
         mixture: (freq, frame).
         magnitude: weight of the second.
     """
@@ -120,8 +122,8 @@ def validate(network: SceneNet, paths: Sequence[Path], config: TrainingConfig) -
 def crop(tensors: dict[str, Tensor], stage: int, start: int, n: int) -> tuple[Evidence, Tensor]:
     """Some frames of a stage, and the truth."""
     cut = slice(start, start + n)
-    parts = [tensors["mixture"], tensors[f"linear.{stage}"], tensors[f"filtered.{stage}"]]
-    evidence = Evidence(*(part[..., cut] for part in parts), tensors[f"variances.{stage}"][:, cut])
+    mixture, linear, filtered = (tensors[name][..., cut] for name in ("mixture", f"linear.{stage}", f"filtered.{stage}"))
+    evidence = Evidence(mixture, linear, filtered, tensors[f"variances.{stage}"][:, cut])
     return evidence, tensors["target"][..., cut]
 
 
@@ -135,7 +137,7 @@ def _update(
     total = 0.0
     optimizer.zero_grad()
     for at in position:
-        order = np.random.default_rng([config.seed, 1, at // len(examples)]).permutation(len(examples))
+        order = np.random.default_rng([config.seed, 1, int(at) // len(examples)]).permutation(len(examples))
         tensors = load_example(examples[order[at % len(examples)]])
         stage = int(drawn.choice(_stages(tensors)))
         start = int(drawn.integers(max(tensors["mixture"].shape[-1] - config.crop, 0) + 1))
