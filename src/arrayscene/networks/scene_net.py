@@ -149,7 +149,7 @@ def _in_bands(features: Tensor) -> Tensor:
 
 
 def _features(evidence: Evidence, n_freqs: int) -> Tensor:
-    """(source, feature, freq, frame) what the network sees of the first frequencies, about -1 to 1.
+    """(source, feature, freq, frame) what the network sees of the first frequencies, of about unit variance.
 
     Powers are relative to the recording's mean at each frequency, and logarithmic.
     """
@@ -159,7 +159,7 @@ def _features(evidence: Evidence, n_freqs: int) -> Tensor:
     mean = mean + 1e-3 * mean.mean() + torch.finfo(y.dtype).tiny * 1e6
 
     def level(power: Tensor) -> Tensor:
-        return (power / mean + _LEAST).log() / 6 + 0.6
+        return (power / mean + _LEAST).log() / 2.4 + 1.25
 
     def others(power: Tensor) -> Tensor:
         return power.sum(0, keepdim=True) - power
@@ -170,7 +170,7 @@ def _features(evidence: Evidence, n_freqs: int) -> Tensor:
     scale = (mean * _LEAST).sqrt()
 
     def agreement(a: Tensor, b: Tensor) -> Tensor:
-        return (a * b.conj()).real / ((a.abs() + scale) * (b.abs() + scale))
+        return 2 * (a * b.conj()).real / ((a.abs() + scale) * (b.abs() + scale)) - 1
 
     features = [
         *(level(own), level(taken), level(v[:-1])),

@@ -32,11 +32,11 @@ class TrainingConfig:
 
     seed: int = 0
     n_examples: int = 420
-    n_validation: int = 24
+    n_validation: int = 20
     duration: float = 4.0
     narrowband: float = 0.25
     direction_error: float = math.radians(3.0)
-    n_steps: int = 2000
+    n_steps: int = 2800
     batch: int = 2
     crop: int = 128
     learning_rate: float = 2e-3
@@ -45,7 +45,7 @@ class TrainingConfig:
     clip: float = 1.0
     ema: float = 0.995
     magnitude: float = 1.0
-    every: int = 100
+    every: int = 200
 
     def world(self, sample_rate: int) -> WorldConfig:
         """Scenes that somebody would want taken apart: 2 to 4 talkers who stay where they are."""
