@@ -1,9 +1,9 @@
-"""The network inside `recover`: with it and without it, on the same scenes of speakers, rooms and arrays that it was not trained on.
+"""The network inside `recover`, with it and without it, on the same scenes of speakers, rooms and arrays unseen in training.
 
-Speakers are those of the shared speech that `Speech.split` keeps for testing, with which nothing was trained. Scenes are those of
-`arrayscene bench` (images of pyroomacoustics, not the rooms of the training), 8 s, and two talkers through measured responses of a
-line of microphones (T60 over 1 s). The number of talkers is told, nothing else. Target of the SI-SDR: each talker's reverberant
-image at the first microphone; times are of one core, by the processor's clock.
+Speakers are those of the shared speech that `Speech.split` keeps for testing. Scenes are those of `arrayscene bench` (rooms of
+pyroomacoustics, not of the training's generator), 8 s, and two talkers through measured responses of a line of microphones (T60
+over 1 s). The number of talkers is told, nothing else. Target of the SI-SDR: each talker's reverberant image at the first
+microphone. Times are of one thread, by the processor's clock.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class TrainingConfig:
     duration: float = 4.0
     narrowband: float = 0.25
     direction_error: float = math.radians(3.0)
-    n_steps: int = 2800
+    n_steps: int = 4400
     batch: int = 2
     crop: int = 128
     learning_rate: float = 2e-3
