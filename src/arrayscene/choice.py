@@ -69,6 +69,9 @@ GUIDE_STRENGTH: Final = 0.7
 STRENGTH: Final = 0.5
 """Strength of the last Wiener filter."""
 
+REFINED_GUIDE_STRENGTH, REFINED_STRENGTH = 0.75, 0.6
+"""Shares of the network in what guides the second separation, and in the last stage."""
+
 
 Stretches = Sequence[ArrayLike]
 """For each source, (segment, 2) start and end in seconds of when it sounds."""
@@ -229,7 +232,10 @@ def _wiener(
 ) -> tuple[Callable[[Stretches | None], Decoder], STFT]:
     """What recovers most, and its transform; with a network after each filter or without; figures in docs/architecture.md."""
     short, middle, long = (transforms[name] for name in ("short", "middle", "long"))
-    last: Callable[[MultichannelWiener], Decoder] = Refined if refined else lambda wiener: wiener
+
+    def last(wiener: MultichannelWiener, strength: float = REFINED_STRENGTH) -> Decoder:
+        return Refined(wiener, strength=strength) if refined else wiener
+
     if duration < SHORTEST_TO_LEARN:
         return lambda s: SDWMWF(masks(middle, s)), middle
     if not separable:
@@ -240,7 +246,7 @@ def _wiener(
     def make(stretches: Stretches | None) -> Decoder:
         separation = AuxIVA(model="banded", update="iss", n_iter=N_ITER, n_sweeps=1, loading=1e-3)
         first = WarmStart(SDWMWF(masks(wide, stretches)), separation)
-        guide = last(MultichannelWiener(first, short, wide, strength=GUIDE_STRENGTH))
+        guide = last(MultichannelWiener(first, short, wide, strength=GUIDE_STRENGTH), REFINED_GUIDE_STRENGTH)
         return last(MultichannelWiener(GuidedIVA(guide, widest, short), short, widest, strength=STRENGTH))
 
     return make, short
