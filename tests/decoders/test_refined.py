@@ -49,6 +49,15 @@ def known(n_frames: int = 40) -> tuple[torch.Tensor, PlaneWave]:
     return response(x.to(torch.complex128)).to(torch.complex64), response
 
 
+def test_strength_is_the_share_of_the_network() -> None:
+    y, response = known()
+    wiener = MultichannelWiener(PseudoInverse(0.1), SHORT, LONG, strength=0.5)
+    none, half, whole = (Refined(wiener, strength=share)(y, response).x for share in (0.0, 0.5, 1.0))
+    torch.testing.assert_close(none, wiener(y, response).x)
+    torch.testing.assert_close(half, 0.5 * (none + whole))
+    assert not torch.allclose(none, whole, rtol=0.1)
+
+
 def test_another_network_may_be_given() -> None:
     y, response = known()
     wiener = MultichannelWiener(PseudoInverse(0.1), SHORT, LONG, strength=0.5)
@@ -67,7 +76,7 @@ def test_frames_after_the_recording_are_refused() -> None:
 
 
 def test_one_source_is_not_separated_from_itself() -> None:
-    world = World(WorldConfig(duration=2.0, moving=0.0, n_talkers=(1, 1), n_mics=(3, 3)), seed=1, split="all")
+    world = World(WorldConfig(duration=2.0, moving=0.0, n_talkers=(1, 1), n_mics=(4, 4)), seed=1, split="all")
     scene = world.scene(0)
     recording = Recording(scene.mixture.numpy(), scene.sample_rate, scene.array)
     found = recover(recording, n_sources=1, method="network")
