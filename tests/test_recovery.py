@@ -132,8 +132,7 @@ def test_a_louder_recording_gives_louder_signals(truth: SimulatedScene, scene: S
     for source, same in zip(scene.sources, louder.sources, strict=True):
         assert same.azimuth == pytest.approx(source.azimuth, abs=0.02)
         assert same.level_db == pytest.approx(source.level_db + 20 * np.log10(gain), abs=0.2)
-        # Rounding decides how idle outputs turn in the second separation, a little, and what is guided by them.
-        assert correlation(same.signal, source.signal) > 0.998
+        np.testing.assert_allclose(same.signal / gain, source.signal, atol=0.01 * np.abs(source.signal).max())
 
 
 def test_progress_names_every_step_and_reaches_its_end(truth: SimulatedScene) -> None:
@@ -266,7 +265,7 @@ def test_an_offset_is_taken_out(truth: SimulatedScene, scene: Scene) -> None:
     found = recover(changed(truth, lift))
     np.testing.assert_allclose(found.mixture, scene.mixture, atol=1e-5)
     for source, same in zip(scene.sources, found.sources, strict=True):
-        assert correlation(source.signal, same.signal) > 0.998
+        assert correlation(source.signal, same.signal) > 0.999
 
 
 def test_noise_holds_no_source_and_says_so() -> None:

@@ -69,8 +69,8 @@ GUIDE_STRENGTH: Final = 0.7
 STRENGTH: Final = 0.5
 """Strength of the last Wiener filter."""
 
-REFINED_GUIDE_STRENGTH, REFINED_STRENGTH = 0.75, 0.6
-"""Shares of the network in what guides the second separation, and in the last stage."""
+REFINED_STRENGTH: Final = 0.6
+"""Share of the network in the last stage."""
 
 
 Stretches = Sequence[ArrayLike]
@@ -205,7 +205,7 @@ def _reason(n_sources: int, n_mics: int, n_used: int, duration: float) -> str:
         return (
             f"{n_sources} sources, {n_mics} microphones: masks from the directions, a separation that starts from them,"
             f" a second one that its Wiener filter guides, and {'a' if trained else 'half a'} Wiener filter more"
-            f"{', each filter refined by a network' if trained else ''}"
+            f"{', refined by a network' if trained else ''}"
         )
     return (
         f"{n_sources} sources are too many for {n_mics} microphones to separate linearly: masks from the directions, then"
@@ -230,11 +230,11 @@ def _wiener(
     *,
     refined: bool = False,
 ) -> tuple[Callable[[Stretches | None], Decoder], STFT]:
-    """What recovers most, and its transform; with a network after each filter or without; figures in docs/architecture.md."""
+    """What recovers most, and its transform; with a network after the last filter or without; figures in docs/architecture.md."""
     short, middle, long = (transforms[name] for name in ("short", "middle", "long"))
 
-    def last(wiener: MultichannelWiener, strength: float = REFINED_STRENGTH) -> Decoder:
-        return Refined(wiener, strength=strength) if refined else wiener
+    def last(wiener: MultichannelWiener) -> Decoder:
+        return Refined(wiener, strength=REFINED_STRENGTH) if refined else wiener
 
     if duration < SHORTEST_TO_LEARN:
         return lambda s: SDWMWF(masks(middle, s)), middle
@@ -246,7 +246,7 @@ def _wiener(
     def make(stretches: Stretches | None) -> Decoder:
         separation = AuxIVA(model="banded", update="iss", n_iter=N_ITER, n_sweeps=1, loading=1e-3)
         first = WarmStart(SDWMWF(masks(wide, stretches)), separation)
-        guide = last(MultichannelWiener(first, short, wide, strength=GUIDE_STRENGTH), REFINED_GUIDE_STRENGTH)
+        guide = MultichannelWiener(first, short, wide, strength=GUIDE_STRENGTH)
         return last(MultichannelWiener(GuidedIVA(guide, widest, short), short, widest, strength=STRENGTH))
 
     return make, short
