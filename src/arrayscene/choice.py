@@ -34,6 +34,7 @@ from arrayscene.decoders import (
     OverIVA,
     PseudoInverse,
     QuietNoiseWiener,
+    Refined,
     Segments,
     SoudenMVDR,
     Superdirective,
@@ -56,6 +57,9 @@ LONG_ENOUGH: Final = 4.0
 MAX_MICS: Final = 8
 """Microphones that a learning decoder uses: its cost grows with their square."""
 
+MOST_TRAINED: Final = 4
+"""Sources in the largest scenes that the network was trained on."""
+
 N_ITER: Final = 4
 """Sweeps of AuxIVA after a start from masks; more bring nothing in the mean and lose a talker now and then."""
 
@@ -64,6 +68,9 @@ GUIDE_STRENGTH: Final = 0.7
 
 STRENGTH: Final = 0.5
 """Strength of the last Wiener filter."""
+
+REFINED_STRENGTH: Final = 0.6
+"""Share of the network in the last stage."""
 
 
 Stretches = Sequence[ArrayLike]
@@ -102,7 +109,7 @@ _PLAIN: Final = {
     "wmpdr": _Plain(WMPDR, "long", True),
 }
 
-METHODS: Final = tuple(sorted([*_PLAIN, "auto", "denoise", "guided", "wiener", "wpe"]))
+METHODS: Final = tuple(sorted([*_PLAIN, "auto", "denoise", "guided", "network", "wiener", "wpe"]))
 
 _LINEAR_ONLY: Final = ("auxiva", "auxiva-laplace", "fdica", "ilrma", "lcmv", "online", "overiva", "tiss")
 """Methods that separate at most as many sources as there are microphones."""
@@ -146,7 +153,8 @@ def choose(method: str, *, n_mics: int, n_sources: int, duration: float, sample_
     n_used = min(n_mics, MAX_MICS)
     why = "asked for by the user"
     if method == "auto":
-        method = "denoise" if n_sources <= 1 and not guided else "wiener"
+        trained = 2 <= n_sources <= MOST_TRAINED and duration >= SHORTEST_TO_LEARN
+        method = "denoise" if n_sources <= 1 and not guided else "network" if trained else "wiener"
         why = _reason(n_sources, n_mics, n_used, duration) + (", each within its stretches" if guided else "")
     if method in _LINEAR_ONLY and n_sources > n_used:
         raise ShapeError(
@@ -166,8 +174,13 @@ def choose(method: str, *, n_mics: int, n_sources: int, duration: float, sample_
             raise ShapeError("method 'guided' needs to know when each source sounds: an activity, such as an RTTM file")
         short = transforms["short"]
         return Choice(lambda s: guided_separation(s or (), stft=short, sample_rate=sample_rate), short, method, why, MAX_MICS)
-    if method == "wiener":
-        make, stft = _wiener(separable, duration, transforms, masks)
+    if method == "network" and duration < SHORTEST_TO_LEARN:
+        why = f"{duration:.2f} s are too short for the separation that the network refines"
+    if method == "network" and n_sources <= 1:
+        why = "one source: nothing for the network to take apart, so the noise of the quiet moments is taken out"
+        return Choice(lambda _: QuietNoiseWiener(), transforms["short"], method, why, MAX_MICS)
+    if method in ("wiener", "network"):
+        make, stft = _wiener(separable, duration, transforms, masks, refined=method == "network")
         return Choice(make, stft, method, why, MAX_MICS)
     if method == "wpe":
         make, stft = _wiener(separable, duration, transforms, masks)
@@ -187,14 +200,16 @@ def _reason(n_sources: int, n_mics: int, n_used: int, duration: float) -> str:
         return "one source: nothing to separate it from, so the noise of the quiet moments is taken out"
     if duration < SHORTEST_TO_LEARN:
         return f"{duration:.2f} s are too short to learn a separation from: a Wiener filter with masks from the directions"
+    trained = n_sources <= MOST_TRAINED
     if n_sources <= n_used:
         return (
             f"{n_sources} sources, {n_mics} microphones: masks from the directions, a separation that starts from them,"
-            " a second one that its Wiener filter guides, and half a Wiener filter more"
+            f" a second one that its Wiener filter guides, and {'a' if trained else 'half a'} Wiener filter more"
+            f"{', refined by a network' if trained else ''}"
         )
     return (
         f"{n_sources} sources are too many for {n_mics} microphones to separate linearly: masks from the directions, then"
-        " a Wiener filter"
+        f" a Wiener filter{' that a network refines' if trained else ''}"
     )
 
 
@@ -212,13 +227,19 @@ def _wiener(
     duration: float,
     transforms: dict[str, STFT],
     masks: Callable[[STFT, Stretches | None], Clustering],
+    *,
+    refined: bool = False,
 ) -> tuple[Callable[[Stretches | None], Decoder], STFT]:
-    """What recovers most, and its transform; figures in docs/architecture.md."""
+    """What recovers most, and its transform; with a network after the last filter or without; figures in docs/architecture.md."""
     short, middle, long = (transforms[name] for name in ("short", "middle", "long"))
+
+    def last(wiener: MultichannelWiener) -> Decoder:
+        return Refined(wiener, strength=REFINED_STRENGTH) if refined else wiener
+
     if duration < SHORTEST_TO_LEARN:
         return lambda s: SDWMWF(masks(middle, s)), middle
     if not separable:
-        return lambda s: MultichannelWiener(SDWMWF(masks(long, s)), short, long), short
+        return lambda s: last(MultichannelWiener(SDWMWF(masks(long, s)), short, long)), short
     # Long windows need time: each frequency has few frames to learn from.
     wide, widest = (transforms["longer"], transforms["longest"]) if duration >= LONG_ENOUGH else (long, long)
 
@@ -226,7 +247,7 @@ def _wiener(
         separation = AuxIVA(model="banded", update="iss", n_iter=N_ITER, n_sweeps=1, loading=1e-3)
         first = WarmStart(SDWMWF(masks(wide, stretches)), separation)
         guide = MultichannelWiener(first, short, wide, strength=GUIDE_STRENGTH)
-        return MultichannelWiener(GuidedIVA(guide, widest, short), short, widest, strength=STRENGTH)
+        return last(MultichannelWiener(GuidedIVA(guide, widest, short), short, widest, strength=STRENGTH))
 
     return make, short
 

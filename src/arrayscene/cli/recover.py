@@ -34,7 +34,7 @@ def recover(
         str,
         typer.Option(
             metavar="NAME",
-            help="Decoder: auto (chooses and says why), wiener, denoise, auxiva, mvdr, pseudo-inverse, delay-and-sum.",
+            help="Decoder: auto (chooses and says why), network, wiener, denoise, auxiva, mvdr, pseudo-inverse, delay-and-sum.",
         ),
     ] = "auto",
     channels: Annotated[str | None, typer.Option(metavar="1,2,...", help="File channels to use, counted from 1.")] = None,

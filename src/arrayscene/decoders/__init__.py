@@ -25,6 +25,7 @@ from arrayscene.decoders.mwf import SDWMWF, SoudenMVDR
 from arrayscene.decoders.online_auxiva import OnlineAuxIVA
 from arrayscene.decoders.overiva import OverIVA
 from arrayscene.decoders.recursive_wpe import RecursiveWPE
+from arrayscene.decoders.refined import Refined
 from arrayscene.decoders.sidelobe_canceller import GSC
 from arrayscene.decoders.statistics import Masks, Recursive, Segments, Statistics, noise_covariance, rest_covariance
 from arrayscene.decoders.superdirective import Superdirective
@@ -73,6 +74,7 @@ __all__ = [
     "QuietNoiseWiener",
     "Recursive",
     "RecursiveWPE",
+    "Refined",
     "Segments",
     "SoudenMVDR",
     "Statistics",

@@ -109,11 +109,15 @@ class MultichannelWiener(Decoder):
                 f"MultichannelWiener: frames up to {end} came after an init with {state.variances.shape[-2]}; it knows those"
                 " only, so init with the whole recording"
             )
-        variances = state.variances[..., state.position : end, :]
-        x = multichannel_wiener(y.movedim(-3, -1), variances, state.covariances, state.noise, self.reference)
-        x = torch.lerp(state.linear[..., state.position : end], x.movedim(-1, -3)[..., :-1, :, :], self.strength)
+        x = torch.lerp(state.linear[..., state.position : end], self.filtered(y, state), self.strength)
         stats = {"condition": condition(state.response.matrix())}
         return Estimate(x, state.response, stats), state._replace(position=end)
+
+    def filtered(self, y: Tensor, state: WienerState) -> Tensor:
+        """(..., source, freq, frame): the next frames by the whole filter, whatever the strength."""
+        variances = state.variances[..., state.position : state.position + y.shape[-1], :]
+        x = multichannel_wiener(y.movedim(-3, -1), variances, state.covariances, state.noise, self.reference)
+        return x.movedim(-1, -3)[..., :-1, :, :]
 
     def _pilot_images(self, samples: Tensor, response: Response | None, generator: torch.Generator | None) -> Tensor:
         """(..., source, mic, sample): the pilot's sources as heard at every microphone."""

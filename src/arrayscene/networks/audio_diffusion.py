@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from arrayscene.array import MicrophoneArray
-from arrayscene.decoders.least_squares import filtered_inverse
 from arrayscene.errors import GeometryError, RecordingError, ShapeError
 from arrayscene.networks.refinement import GainNetwork
 from arrayscene.response import even_azimuths, far_field
@@ -170,7 +169,8 @@ def _refuse_other_arrays(model: nn.Module, state: Mapping[str, Tensor], prefix: 
 def tikhonov_inverse(A: Tensor, mu: float) -> Tensor:
     """D = (A^H A + mu I)^-1 A^H (..., source, mic) of A (..., mic, source)."""
     U, s, Vh = torch.linalg.svd(A, full_matrices=False)
-    return filtered_inverse(U, s / (s.square() + mu), Vh)
+    D: Tensor = (Vh.mH * (s / (s.square() + mu)).to(A.dtype)[..., None, :]) @ U.mH
+    return D
 
 
 def noise_to_signal(A: Tensor, snr_db: float) -> float:

@@ -1,0 +1,90 @@
+"""Weights from files: the right ones, or a sentence about what is wrong with them."""
+
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+import torch
+
+from arrayscene.errors import RecordingError
+from arrayscene.networks import SceneNet, load_scene_net, scene_net_bytes
+from arrayscene.networks.tensor_file import from_bytes, to_bytes
+from arrayscene.networks.weights import checked
+
+SMALL = SceneNet(width=4, deep=4, n_blocks=1)
+CONTENT = scene_net_bytes(SMALL, recipe="none")
+
+
+def written(folder: Path, content: bytes) -> Path:
+    path = folder / "weights.safetensors"
+    path.write_bytes(content)
+    return path
+
+
+def test_the_shipped_weights_are_whole_and_small() -> None:
+    before = torch.get_rng_state()
+    network = load_scene_net()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert sum(value.numel() for value in network.parameters()) < 1_000_000
+    assert network.weights.weight.abs().max() > 0
+    assert not any(value.requires_grad for value in network.parameters())
+    folder = files("arrayscene") / "assets" / "weights"
+    assert len((folder / "scene-net.safetensors").read_bytes()) < 2_000_000
+    assert "CC BY 4.0" in (folder / "scene-net.md").read_text(encoding="utf-8")
+
+
+def test_two_networks_do_not_share_weights() -> None:
+    first, second = load_scene_net(), load_scene_net()
+    first.weights.bias.zero_()
+    assert second.weights.bias.any()
+
+
+def test_what_was_written_is_loaded(tmp_path: Path) -> None:
+    found = load_scene_net(written(tmp_path, CONTENT))
+    for name, value in SMALL.state_dict().items():
+        assert torch.equal(found.state_dict()[name], value)
+
+
+def test_a_wrong_hash_is_named() -> None:
+    sums = f"{hashlib.sha256(CONTENT).hexdigest()}  my.safetensors\n"
+    assert checked(CONTENT, sums, "my.safetensors") == CONTENT
+    for damaged in (CONTENT[:-1], CONTENT[:-1] + bytes([CONTENT[-1] ^ 1]), b""):
+        with pytest.raises(RecordingError, match=r"my.safetensors.*SHA-256"):
+            checked(damaged, sums, "my.safetensors")
+    with pytest.raises(RecordingError, match=r"other.safetensors"):
+        checked(CONTENT, sums, "other.safetensors")
+
+
+def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match=r"weights.safetensors.*truncated"):
+        load_scene_net(written(tmp_path, CONTENT[:-4]))
+    with pytest.raises(RecordingError, match=r"weights.safetensors.*not a whole"):
+        load_scene_net(written(tmp_path, CONTENT[:100]))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match=r"nowhere.safetensors.*No such file"):
+        load_scene_net(tmp_path / "nowhere.safetensors")
+
+
+def test_other_versions_and_shapes_are_refused(tmp_path: Path) -> None:
+    tensors, metadata = from_bytes(CONTENT, "content")
+    other = to_bytes(tensors, metadata | {"architecture": "scene-net-0"})
+    with pytest.raises(RecordingError, match=r"'scene-net-0'.*'scene-net-1'"):
+        load_scene_net(written(tmp_path, other))
+    with pytest.raises(RecordingError, match="'unknown'"):
+        load_scene_net(written(tmp_path, to_bytes(tensors)))
+    for wrong in (metadata | {"deep": "6"}, metadata | {"width": "many"}):
+        with pytest.raises(RecordingError, match="not those of a scene-net-1"):
+            load_scene_net(written(tmp_path, to_bytes(tensors, wrong)))
+    missing = {name: value for name, value in tensors.items() if name != "stem.bias"}
+    with pytest.raises(RecordingError, match="not those of a scene-net-1"):
+        load_scene_net(written(tmp_path, to_bytes(missing, metadata)))
+
+
+def test_weights_with_nan_are_refused(tmp_path: Path) -> None:
+    tensors, metadata = from_bytes(CONTENT, "content")
+    tensors["stem.bias"][0] = torch.nan
+    with pytest.raises(RecordingError, match="NaN"):
+        load_scene_net(written(tmp_path, to_bytes(tensors, metadata)))
