@@ -8,6 +8,8 @@ outputs are scored, which favours it; `recover` is told the count in one run (sc
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pyroomacoustics as pra
@@ -26,12 +28,25 @@ RATE, SECONDS, N_SCENES, WINDOW = 16000, 8, 12, 4096
 
 def main() -> None:
     root = shared_data()
+    clips = sorted((root / "speech_train").glob("*/*.flac"))
+    rows = []
+    for seed, (y, images, azimuths, array) in enumerate(line_scenes(root, clips, range(N_SCENES))):
+        rows.append(_score(y, images, azimuths, array, seed))
+        print(rows[-1], flush=True)
+    columns = list(rows[0])
+    mean = {c: (f"{np.mean([row[c] for row in rows]):.2f}" if c not in ("scene", "counted") else "mean") for c in columns}
+    mean["counted"] = f"{np.mean([row['counted'] == 2 for row in rows]):.0%} right"
+    write_table("measured_line", __doc__, describe(), columns, [*rows, mean])
+
+
+def line_scenes(
+    root: Path, clips: list[Path], seeds: Iterable[int]
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, MicrophoneArray]]:
+    """Two talkers at least 25 degrees apart, 4 to 8 of the 32 microphones, SNR 30 dB: samples, images, azimuths, array."""
     folder = root / "measured" / "rs_mnmf_ula32" / "sources"
     places = loadmat(folder / "source_location.mat")["sourceLocation"]
     responses = [soxr.resample(sf.read(folder / f"rir_source_{n}.wav")[0], 48000, RATE).T for n in range(1, 7)]
-    clips = sorted((root / "speech_train").glob("*/*.flac"))
-    rows = []
-    for seed in range(N_SCENES):
+    for seed in seeds:
         generator = np.random.default_rng(seed)
         n_mics, stride = int(generator.integers(4, 9)), int(generator.integers(1, 4))
         first = int(generator.integers(0, 32 - (n_mics - 1) * stride))
@@ -43,18 +58,11 @@ def main() -> None:
             pair = generator.choice(6, 2, replace=False)
             if abs(np.diff(azimuths[pair])[0]) > np.deg2rad(25):
                 break
-        images = np.stack(
-            [_image(responses[s][mics], clips[c]) for s, c in zip(pair, generator.choice(len(clips), 2, False), strict=True)]
-        )
+        chosen = generator.choice(len(clips), 2, replace=False)
+        images = np.stack([_image(responses[s][mics], clips[c]) for s, c in zip(pair, chosen, strict=True)])
         noise = generator.standard_normal(images.shape[1:]) * 10 ** (-30 / 20) * images.sum(0)[0].std()
-        y = (images.sum(0) + noise).astype(np.float32)
         array = MicrophoneArray.from_positions(positions, name="line", layout="mic-first")
-        rows.append(_score(y, images[:, 0], azimuths[pair], array, seed))
-        print(rows[-1], flush=True)
-    columns = list(rows[0])
-    mean = {c: (f"{np.mean([row[c] for row in rows]):.2f}" if c not in ("scene", "counted") else "mean") for c in columns}
-    mean["counted"] = f"{np.mean([row['counted'] == 2 for row in rows]):.0%} right"
-    write_table("measured_line", __doc__, describe(), columns, [*rows, mean])
+        yield (images.sum(0) + noise).astype(np.float32), images[:, 0], azimuths[pair], array
 
 
 def _image(response: np.ndarray, clip: object) -> np.ndarray:

@@ -15,12 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import soundfile as sf
-import soxr
 import torch
 from common import describe, shared_data, write_table
-from measured_line import _image
-from scipy.io import loadmat
+from measured_line import line_scenes
 
 from arrayscene import MicrophoneArray, Recording, recover
 from arrayscene.bench import make_scenes
@@ -45,7 +42,7 @@ def main() -> None:
             scenes = make_scenes(kind, n, seconds=SECONDS, speech=folder, first=FIRST)
             made = ((scene.samples, scene.targets, MicrophoneArray.resolve(scene.array)) for scene in scenes)
             rows.append(_row(kind, made))
-        rows.append(_row("measured line", _measured(root, sorted(folder.glob("*.flac")), n)))
+        rows.append(_row("measured line", _line(root, sorted(folder.glob("*.flac")), n)))
     everything = [row.pop("scores") for row in rows]
     simulated = np.concatenate(everything[:-1])
     rows.append(_summary("all simulated", simulated))
@@ -88,27 +85,9 @@ def _summary(kind: str, scores: np.ndarray) -> dict[str, object]:
     }
 
 
-def _measured(root: Path, clips: list[Path], n: int) -> Iterator[tuple[np.ndarray, np.ndarray, MicrophoneArray]]:
-    """Two talkers at least 25 degrees apart, 4 to 8 of the 32 microphones, SNR 30 dB."""
-    folder = root / "measured" / "rs_mnmf_ula32" / "sources"
-    places = loadmat(folder / "source_location.mat")["sourceLocation"]
-    responses = [soxr.resample(sf.read(folder / f"rir_source_{number}.wav")[0], 48000, RATE).T for number in range(1, 7)]
-    for seed in range(FIRST, FIRST + n):
-        generator = np.random.default_rng(seed)
-        n_mics, stride = int(generator.integers(4, 9)), int(generator.integers(1, 4))
-        mics = int(generator.integers(0, 32 - (n_mics - 1) * stride)) + stride * np.arange(n_mics)
-        positions = np.stack([0 * mics, 0.03 * mics, 0 * mics], axis=-1)
-        center = positions.mean(axis=0)[:2]
-        azimuths = np.arctan2(places[:6, 1] - center[1], places[:6, 0] - center[0])
-        while True:
-            pair = generator.choice(6, 2, replace=False)
-            if abs(np.diff(azimuths[pair])[0]) > np.deg2rad(25):
-                break
-        chosen = generator.choice(len(clips), 2, replace=False)
-        images = np.stack([_image(responses[s][mics], clips[c]) for s, c in zip(pair, chosen, strict=True)])
-        noise = generator.standard_normal(images.shape[1:]) * 10 ** (-30 / 20) * images.sum(0)[0].std()
-        array = MicrophoneArray.from_positions(positions, name="line", layout="mic-first")
-        yield (images.sum(0) + noise).astype(np.float32), images[:, 0], array
+def _line(root: Path, clips: list[Path], n: int) -> Iterator[tuple[np.ndarray, np.ndarray, MicrophoneArray]]:
+    for samples, targets, _, array in line_scenes(root, clips, range(FIRST, FIRST + n)):
+        yield samples, targets, array
 
 
 if __name__ == "__main__":

@@ -74,6 +74,12 @@ def fit_linear(R_yy: Tensor, D: Tensor, loading: float = 1e-3) -> Tensor:
     return _least_squares(R_yx, D @ R_yx, loading)
 
 
+def filtered_inverse(U: Tensor, inverse: Tensor, Vh: Tensor) -> Tensor:
+    """V diag(inverse) U^H (..., source, mic): an inverse of A = U S V^H, each singular value with an inverse of its own."""
+    D: Tensor = (Vh.mH * inverse[..., None, :]) @ U.mH
+    return D
+
+
 def _least_squares(R_yx: Tensor, R_xx: Tensor, loading: float) -> Tensor:
     power = R_xx.diagonal(dim1=-2, dim2=-1).real
     tiny = torch.finfo(power.dtype).tiny

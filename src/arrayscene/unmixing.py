@@ -73,6 +73,7 @@ def unmix(
     signals = np.zeros((len(heard.azimuth), recording.n_samples), np.float32)
     mixture = np.zeros(recording.n_samples, np.float32)
     n_blocks, done = block_count(recording), 0
+    decoder = choice.make(None) if activity is None else None
     for number, (start, samples) in enumerate(blocks(recording, dc)):
         report("decode", number / n_blocks)
         stop = start + samples.shape[-1]
@@ -88,7 +89,10 @@ def unmix(
             response = far_field(
                 array, torch.tensor(heard.azimuth[ids]), torch.tensor(heard.elevation[ids]), frequencies=frequencies
             )
-            estimate = choice.make(_within(activity, ids, start, stop, recording.sample_rate))(y, response)
+            if activity is not None:
+                decoder = choice.make(_within(activity, ids, start / recording.sample_rate, stop / recording.sample_rate))
+            assert decoder is not None
+            estimate = decoder(y, response)
             signals[ids, start:stop] += choice.stft.inverse(estimate.x, stop - start).numpy() * fade
             account.add(y, estimate, response, ids)
         else:
@@ -100,14 +104,10 @@ def unmix(
     return Unmixed(signals, mixture, account.agreement(), account.reliability(), account.residual_db(), len(rows))
 
 
-def _within(
-    activity: Mapping[str, NDArray[Any]] | None, ids: list[int], start: int, stop: int, sample_rate: int
-) -> list[NDArray[np.float64]] | None:
+def _within(activity: Mapping[str, NDArray[Any]], ids: list[int], start: float, stop: float) -> list[NDArray[np.float64]]:
     """Stretches of the sources of one block, in its own seconds."""
-    if activity is None:
-        return None
     stretches = list(activity.values())
-    return [cut(stretches[n], start / sample_rate, stop / sample_rate) for n in ids]
+    return [cut(stretches[n], start, stop) for n in ids]
 
 
 def _silence_outside(signal: NDArray[np.float32], stretches: NDArray[Any], sample_rate: int) -> None:

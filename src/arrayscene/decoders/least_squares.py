@@ -10,7 +10,7 @@ from torch import Tensor
 from arrayscene.decoders import regularization
 from arrayscene.decoders.linear import LinearDecoder
 from arrayscene.errors import ShapeError
-from arrayscene.linalg import covariance, load_diagonal
+from arrayscene.linalg import covariance, filtered_inverse, load_diagonal
 from arrayscene.response import Response
 
 Choice = Literal["noise", "l-curve", "gcv"]
@@ -230,12 +230,6 @@ def matched_filter(A: Tensor) -> Tensor:
     """Rows a_n^H / |a_n|^2 (..., source, mic) for A (..., mic, source); zero for a column of zeros."""
     power = A.abs().square().sum(-2)
     return A.mH / power.clamp_min(torch.finfo(power.dtype).tiny)[..., None]
-
-
-def filtered_inverse(U: Tensor, inverse: Tensor, Vh: Tensor) -> Tensor:
-    """V diag(inverse) U^H (..., source, mic): an inverse of A = U S V^H, each singular value with an inverse of its own."""
-    D: Tensor = (Vh.mH * inverse[..., None, :]) @ U.mH
-    return D
 
 
 def _per_frequency(value: float | Tensor, s: Tensor, what: str) -> Tensor:

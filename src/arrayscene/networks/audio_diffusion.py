@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from arrayscene.array import MicrophoneArray
 from arrayscene.errors import GeometryError, RecordingError, ShapeError
+from arrayscene.linalg import filtered_inverse
 from arrayscene.networks.refinement import GainNetwork
 from arrayscene.response import even_azimuths, far_field
 from arrayscene.stft import STFT
@@ -169,8 +170,7 @@ def _refuse_other_arrays(model: nn.Module, state: Mapping[str, Tensor], prefix: 
 def tikhonov_inverse(A: Tensor, mu: float) -> Tensor:
     """D = (A^H A + mu I)^-1 A^H (..., source, mic) of A (..., mic, source)."""
     U, s, Vh = torch.linalg.svd(A, full_matrices=False)
-    D: Tensor = (Vh.mH * (s / (s.square() + mu)).to(A.dtype)[..., None, :]) @ U.mH
-    return D
+    return filtered_inverse(U, s / (s.square() + mu), Vh)
 
 
 def noise_to_signal(A: Tensor, snr_db: float) -> float:
