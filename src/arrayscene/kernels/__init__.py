@@ -27,7 +27,7 @@ from arrayscene.kernels.recursive_wpe import recursive_prediction, recursive_pre
 from arrayscene.kernels.solve import solve_positive, solve_positive_torch
 from arrayscene.kernels.tiss import tiss_sweep, tiss_sweep_torch
 from arrayscene.kernels.whitening import Whitened, whiten, whiten_torch
-from arrayscene.kernels.wiener import multichannel_wiener, multichannel_wiener_torch
+from arrayscene.kernels.wiener import image_statistics, image_statistics_torch, multichannel_wiener, multichannel_wiener_torch
 from arrayscene.kernels.wpe import prediction_filter, prediction_filter_torch
 
 __all__ = [
@@ -49,6 +49,8 @@ __all__ = [
     "filter_past_torch",
     "ilrma_update",
     "ilrma_update_torch",
+    "image_statistics",
+    "image_statistics_torch",
     "ip2_update",
     "ip2_update_torch",
     "ip_update",
@@ -93,7 +95,8 @@ def self_test() -> str:
     edges = torch.tensor([[[0, 5]] * 5, [[max(f - 1, 0), min(f + 2, 5)] for f in range(5)]])
     v = torch.rand(5, 40, 2, generator=generator) + 0.1
     factor = torch.randn(5, 2, 3, 3, dtype=torch.complex64, generator=generator)
-    wiener = (y.mT, v, factor @ factor.mH, torch.full((5,), 0.1), 0)
+    images = y.movedim(1, 0) * torch.tensor([0.5, 0.2])[:, None, None, None]
+    wiener = (y.movedim(1, 0), v.movedim(-1, 0), factor @ factor.mH, torch.full((5,), 0.1), 0)
     pair = (wiener[2][:, 0], wiener[2][:, 1] + 0.1 * torch.eye(3))
     eye = torch.eye(9, dtype=torch.complex128).expand(5, 9, 9)
     prediction = (y, 3, 3, 2, 1, 1e-3, 1e-3)
@@ -131,6 +134,7 @@ def self_test() -> str:
         ),
         ("ilrma_update", ilrma_update(white, *factors, 0.1, 2)[2], ilrma_update_torch(white, *factors, 0.1, 2)[2]),
         ("fastmnmf_update", fastmnmf_update(white, *factors, gains, 2)[2], fastmnmf_update_torch(white, *factors, gains, 2)[2]),
+        ("image_statistics", image_statistics(wiener[0], images, 1e-3)[1], image_statistics_torch(wiener[0], images, 1e-3)[1]),
         ("multichannel_wiener", multichannel_wiener(*wiener), multichannel_wiener_torch(*wiener)),
         ("filter_past", filter_past(y, eye[:, :2].to(y.dtype), 3), filter_past_torch(y, eye[:, :2].to(y.dtype), 3)),
         ("prediction_filter", prediction_filter(*prediction), prediction_filter_torch(*prediction)),

@@ -123,7 +123,7 @@ def crop(tensors: dict[str, Tensor], stage: int, start: int, n: int) -> tuple[Ev
     """Some frames of a stage, and the truth."""
     cut = slice(start, start + n)
     mixture, linear, filtered = (tensors[name][..., cut] for name in ("mixture", f"linear.{stage}", f"filtered.{stage}"))
-    evidence = Evidence(mixture, linear, filtered, tensors[f"variances.{stage}"][:, cut])
+    evidence = Evidence(mixture, linear, filtered, tensors[f"variances.{stage}"][..., cut])
     return evidence, tensors["target"][..., cut]
 
 
