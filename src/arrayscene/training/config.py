@@ -83,8 +83,9 @@ class TrainingConfig:
             ArraySceneError: a file that is missing or malformed, an unknown name (with the nearest known one), or a value that no
                 training can have.
         """
+        values = read_settings(path, "training")
         try:
-            return cls.from_dict(read_settings(path, "training"))
+            return cls.from_dict(values)
         except RecordingError as error:
             raise RecordingError(f"training file {path}: {error}") from error
 
