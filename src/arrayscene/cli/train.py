@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 import warnings
@@ -12,8 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-
-from arrayscene.errors import ShapeError
 
 if TYPE_CHECKING:
     from arrayscene.training import Outcome, Progress, TrainingConfig
@@ -50,13 +47,11 @@ def train(
     show_config: Annotated[bool, typer.Option("--show-config", help="Print all values as TOML and stop.")] = False,
 ) -> None:
     """Train a network. Stopped or killed, the same command goes on where it was, to the same weights."""
-    from arrayscene.training import RECIPES, Run
+    from arrayscene.training import Run, find_recipe
     from arrayscene.training import train as run_training
-    from arrayscene.training.processes import ElsewhereError
+    from arrayscene.training.processes import ElsewhereError, is_first
 
-    if recipe not in RECIPES:
-        raise ShapeError(f"recipe {recipe!r} came; there is {', '.join(RECIPES)}")
-    kind = RECIPES[recipe]
+    kind = find_recipe(recipe)
     chosen = _chosen(
         kind.config_class, config, speech, n_steps=steps, batch=batch, learning_rate=lr, seed=seed, precision=precision
     )
@@ -66,8 +61,7 @@ def train(
         sys.stdout.write(tomli_w.dumps(chosen.to_dict()))
         return
     folder = out or Path(f"{recipe}-training")
-    # A process that another one started says nothing that the first one says.
-    first = int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
+    first = is_first()
     if first and not chosen.speech:
         _say("no --speech came: the six shipped voices are trained with, enough to see that it works, not for a good result")
     run = Run(accelerator=accelerator, devices=devices, nodes=nodes, minutes=minutes, tensorboard=tensorboard)

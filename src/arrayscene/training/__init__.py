@@ -3,21 +3,18 @@
 from arrayscene.training.checkpoint import TrainingWarning
 from arrayscene.training.config import TrainingConfig
 from arrayscene.training.loop import Outcome, Progress, learning_rate, train
-from arrayscene.training.network import NetworkConfig, NetworkRecipe
 from arrayscene.training.processes import Run
 from arrayscene.training.recipe import Recipe
-from arrayscene.training.recipes import RECIPES
+from arrayscene.training.recipes import find_recipe
 
 __all__ = [
-    "RECIPES",
-    "NetworkConfig",
-    "NetworkRecipe",
     "Outcome",
     "Progress",
     "Recipe",
     "Run",
     "TrainingConfig",
     "TrainingWarning",
+    "find_recipe",
     "learning_rate",
     "train",
 ]

@@ -19,6 +19,8 @@ CHECKPOINT: Final = "checkpoint.pt"
 
 PREVIOUS: Final = "checkpoint-previous.pt"
 
+DAMAGED: Final = "checkpoint-damaged.pt"
+
 VERSION: Final = 1
 """Of what a checkpoint holds; another one cannot be read."""
 
@@ -65,6 +67,8 @@ def load_checkpoint(folder: Path, recipe: str, config: TrainingConfig) -> dict[s
             continue
         _check(path, content, recipe, config)
         if damaged:
+            # Out of the way, or the next checkpoint would put it in the place of this one.
+            os.replace(folder / CHECKPOINT, folder / DAMAGED)
             warnings.warn(f"{damaged[0]}; going on from step {content['step']} in {path.name}", TrainingWarning, stacklevel=2)
         return content
     if damaged:

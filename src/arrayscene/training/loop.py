@@ -85,12 +85,16 @@ class Outcome(NamedTuple):
 
 @dataclass
 class _State:
-    """Besides networks and optimizer, all that a training goes on from."""
+    """Besides networks and optimizer, all that a training goes on from.
+
+    An overflow in 16 bits, from which a scaler learns, is no step to warn of, but too many in a row are as bad as others.
+    """
 
     step: int = 0
     rows: list[dict[str, float]] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     skipped: list[int] = field(default_factory=list)
+    overflows: int = 0
     in_a_row: int = 0
 
 
@@ -160,7 +164,7 @@ class _Training:
         self.average = copy.deepcopy(self.network).requires_grad_(False).eval().to(fabric.device)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
         if content:
-            self._load(self.network, self.average, content)
+            together(fabric, lambda: self._load(content))
         self.wrapped, self.stepper = fabric.setup(self.network, self.optimizer)
         self.state = _State()
         if content:
@@ -229,7 +233,8 @@ class _Training:
         due = self.first and now - self.saved > 60 * config.checkpoint_minutes
         done = self._shared(losses, part.finite, norm, (interruption.came is not None, late, due))  # type: ignore[arg-type]
         # A scaler must see every step: it leaves out those that are not finite by itself, and learns from them.
-        if done.wrong is None or getattr(self.fabric.strategy.precision, "scaler", None) is not None:
+        scaled = getattr(self.fabric.strategy.precision, "scaler", None) is not None
+        if done.wrong is None or scaled:
             self.stepper.step()
         self.state.step += 1
         if done.wrong is None:
@@ -237,7 +242,7 @@ class _Training:
             self.state.losses.append(done.loss)
             self.state.in_a_row = 0
         else:
-            self._skip(step, done.wrong)
+            self._skip(step, done.wrong, overflow=scaled and math.isfinite(done.loss))
         return done
 
     def _backward(self, part: Part) -> Tensor:
@@ -276,14 +281,17 @@ class _Training:
         values = torch.cat([known, norm.detach().float().reshape(1)]).tolist()
         each, broken, (interrupted, late, due, size) = values[:batch], values[batch : 2 * batch], values[2 * batch :]
         wrong = _wrong(self.state.step * batch, each, broken, size)
-        return _Step(math.fsum(each) / batch if wrong is None else math.nan, wrong, interrupted > 0, late > 0, due > 0)
+        return _Step(math.fsum(each) / batch, wrong, interrupted > 0, late > 0, due > 0)
 
-    def _skip(self, step: int, wrong: str) -> None:
+    def _skip(self, step: int, wrong: str, overflow: bool) -> None:
         """Count it, say it, and give up where it does not end."""
-        self.state.skipped.append(step)
         self.state.in_a_row += 1
         seed, in_a_row = self.config.seed, self.state.in_a_row
-        if self.first:
+        if overflow:
+            self.state.overflows += 1
+        else:
+            self.state.skipped.append(step)
+        if self.first and not overflow:
             count = f"{len(self.state.skipped)} so far"
             warnings.warn(f"step {step} (seed {seed}) skipped, {count}: {wrong}", TrainingWarning, stacklevel=4)
         if in_a_row >= self.config.most_skipped:
@@ -356,10 +364,10 @@ class _Training:
                 },
             )
 
-    def _load(self, network: nn.Module, average: nn.Module, content: Mapping[str, Any]) -> None:
+    def _load(self, content: Mapping[str, Any]) -> None:
         try:
-            network.load_state_dict(content["network"])
-            average.load_state_dict(content["average"])
+            self.network.load_state_dict(content["network"])
+            self.average.load_state_dict(content["average"])
         except RuntimeError as error:
             raise RecordingError(
                 f"{self.folder}: the checkpoint is of another network ({str(error).splitlines()[0]}); take another folder"
@@ -423,7 +431,9 @@ def _settings_restored(fabric: Fabric, threads: int) -> Iterator[None]:
     on_gpu = fabric.device.type == "cuda"
     before, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(threads)
-    with torch.random.fork_rng(devices=[fabric.device] if on_gpu else []):
+    with torch.random.fork_rng(devices=[fabric.device] if on_gpu else []), warnings.catch_warnings():
+        # Convolutions of one point have such gradients where channels come last; it costs a copy of them.
+        warnings.filterwarnings("ignore", message="Grad strides do not match")
         if on_gpu:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(True, warn_only=True)

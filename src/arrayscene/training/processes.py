@@ -54,6 +54,13 @@ class ElsewhereError(ArraySceneError):
     """An error that another process of this training raises and reports."""
 
 
+def is_first() -> bool:
+    """Whether this is the first process, as far as can be told before `start`."""
+    rank = os.environ.get("RANK", os.environ.get("SLURM_PROCID"))
+    parts = [rank] if rank is not None else [os.environ.get(name, "0") for name in ("NODE_RANK", "LOCAL_RANK")]
+    return all(int(part) == 0 for part in parts)
+
+
 def start(run: Run, precision: str) -> Fabric:
     """All processes, of which this is one; those on this machine are started unless torchrun or a cluster did so.
 
