@@ -153,6 +153,18 @@ def test_two_processes_give_the_curve_of_one(tmp_path: Path) -> None:
         torch.testing.assert_close(second[name], first[name], rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_example_that_cannot_be_made_ends_it_with_one_sentence(workers: int, tmp_path: Path) -> None:
+    class Failing(TinyRecipe):
+        def example(self, number: int) -> Pair:
+            if number == 20:
+                raise RecordingError("a.wav: broken; replace it")
+            return super().example(number)
+
+    with pytest.raises(RecordingError, match=r"^a.wav: broken; replace it$"):
+        trained(tmp_path, Failing, workers=workers)
+
+
 def test_workers_prepare_the_same_examples(tmp_path: Path) -> None:
     trained(tmp_path / "none", n_steps=10)
     trained(tmp_path / "two", n_steps=10, workers=2)
