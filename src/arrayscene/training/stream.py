@@ -25,14 +25,14 @@ class Part(NamedTuple):
 
     batches: list[Any]
     finite: list[bool]
-    failure: ArraySceneError | None = None
+    failure: ArraySceneError | OSError | None = None
 
 
 def usable(part: Part) -> Part:
     """The part, or the error that preparing it ended with.
 
     Raises:
-        ArraySceneError: as the recipe raised it, perhaps in another process.
+        ArraySceneError, OSError: as the recipe raised it, perhaps in another process.
     """
     if part.failure is not None:
         raise part.failure
@@ -61,7 +61,7 @@ class _Examples(Dataset[tuple[Any, bool]]):
         # An error that crosses processes by itself arrives as a page of traceback.
         try:
             example = self.recipe.example(number)
-        except ArraySceneError as error:
+        except (ArraySceneError, OSError) as error:
             return error, False
         return example, _finite(example)
 
@@ -83,7 +83,7 @@ class _Collate:
         self.recipe = recipe
 
     def __call__(self, items: Sequence[tuple[Any, bool]]) -> Part:
-        failures = [example for example, _ in items if isinstance(example, ArraySceneError)]
+        failures = [example for example, _ in items if isinstance(example, ArraySceneError | OSError)]
         if failures:
             return Part([], [], failures[0])
         return Part(self.recipe.collate([example for example, _ in items]), [finite for _, finite in items])
