@@ -19,11 +19,20 @@ from tiny import DroppingRecipe, Pair, TinyConfig, TinyRecipe
 
 from arrayscene.errors import ConvergenceError, DeviceError, RecordingError, ShapeError
 from arrayscene.networks.tensor_file import from_bytes
-from arrayscene.training import Outcome, Progress, Run, TrainingConfig, TrainingWarning, learning_rate, train
+from arrayscene.training import Outcome, Progress, Run, TrainingConfig, TrainingWarning, learning_rate, record, train
 
 SCRIPT = Path(__file__).with_name("tiny.py")
 
 CPU = Run(accelerator="cpu")
+
+
+DRAW = record.draw
+
+
+@pytest.fixture(autouse=True)
+def not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures take most of the time of so small a training."""
+    monkeypatch.setattr(record, "draw", lambda *args, **options: None)
 
 
 def trained(folder: Path, recipe: type[TinyRecipe] = TinyRecipe, run: Run = CPU, **values: Any) -> Outcome:
@@ -49,7 +58,8 @@ def script(folder: Path, **values: float) -> subprocess.Popen[str]:
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_a_training_learns_and_leaves_its_files(tmp_path: Path) -> None:
+def test_a_training_learns_and_leaves_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "draw", DRAW)
     told: list[Progress] = []
     before = torch.get_rng_state(), torch.get_num_threads()
     outcome = train(TinyRecipe(TinyConfig(n_steps=300, every=100, ema=0.9), tmp_path), CPU, told.append)
@@ -218,7 +228,7 @@ class Exploding(TinyRecipe):
 def test_too_many_such_steps_end_it_with_the_last_good_checkpoint(tmp_path: Path) -> None:
     with pytest.warns(TrainingWarning) as warned, pytest.raises(ConvergenceError, match=r"3 steps in a row.*since step 4"):
         trained(tmp_path / "bad", Exploding, every=2, most_skipped=3)
-    assert "the loss of example 24, 25" in str(warned[0].message)
+    assert "the loss of example 24, 25, 26, 27, 28 and 1 more is not finite" in str(warned[0].message)
     state, network = (torch.load(tmp_path / "bad" / "checkpoint.pt", weights_only=True)[name] for name in ("state", "network"))
     assert state["step"] == 6
 
@@ -264,6 +274,25 @@ def test_mixed_precision_rounds_inside_the_network_alone(precision: str, tmp_pat
     assert curve(tmp_path / "half")[-1]["after"] == pytest.approx(curve(tmp_path / "full")[-1]["after"], rel=0.02)
     # A scale that grows and falls is part of what goes on.
     assert trained(tmp_path / "half", Looking, precision=precision).step == 40
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("precision", ["32", "bf16-mixed", "16-mixed"])
+def test_a_gpu_gives_the_same_weights_again_and_the_curve_of_the_cpu(precision: str, tmp_path: Path) -> None:
+    gpu = Run(accelerator="gpu")
+    trained(tmp_path / "once", run=gpu, precision=precision)
+
+    def interrupt(progress: Progress) -> None:
+        if progress.step == 15:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    train(TinyRecipe(TinyConfig(precision=precision), tmp_path / "again"), gpu, interrupt)
+    assert trained(tmp_path / "again", run=gpu, precision=precision).step == 40
+    assert equal(tmp_path / "once", tmp_path / "again")
+    trained(tmp_path / "cpu")
+    found, expected = curve(tmp_path / "once")[-1], curve(tmp_path / "cpu")[-1]
+    assert found["after"] == pytest.approx(expected["after"], rel=1e-3 if precision == "32" else 0.02)
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:

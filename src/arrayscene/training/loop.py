@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from arrayscene.errors import ArraySceneError, ConvergenceError, RecordingError, ShapeError
 from arrayscene.training.checkpoint import TrainingWarning, load_checkpoint, save_checkpoint
 from arrayscene.training.config import TrainingConfig
+from arrayscene.training.health import what_is_wrong
 from arrayscene.training.processes import Run, from_first, start, together
 from arrayscene.training.recipe import AnyRecipe
 from arrayscene.training.record import WEIGHTS, Record
@@ -261,7 +262,7 @@ class _Training:
             self.fabric.all_reduce(known, reduce_op="sum")
         values = torch.cat([known, norm.detach().float().reshape(1)]).tolist()
         each, broken, (interrupted, late, due, size) = values[:batch], values[batch : 2 * batch], values[2 * batch :]
-        wrong = _wrong(self.state.step * batch, each, broken, size)
+        wrong = what_is_wrong(self.state.step * batch, each, broken, size)
         return _Step(
             math.fsum(each) / batch if all(map(math.isfinite, each)) else math.nan, wrong, interrupted > 0, late > 0, due > 0
         )
@@ -381,19 +382,6 @@ def _prepare(fabric: Fabric, recipe: AnyRecipe, report: Callable[[Progress], Non
             report(Progress(doing, done))
 
     recipe.prepare((fabric.global_rank, fabric.world_size), tell)
-
-
-def _wrong(first: int, losses: list[float], broken: list[float], size: float) -> str | None:
-    """What of a step is not finite: its examples from number `first` on, their losses, or the norm of the gradient."""
-    examples = [str(first + at) for at, flag in enumerate(broken) if flag]
-    if examples:
-        return f"NaN or infinite values in example {', '.join(examples)}"
-    examples = [str(first + at) for at, loss in enumerate(losses) if not math.isfinite(loss)]
-    if examples:
-        return f"the loss of example {', '.join(examples)} is not finite"
-    if not math.isfinite(size):
-        return f"the gradient of examples {first} to {first + len(losses) - 1} is not finite"
-    return None
 
 
 @contextmanager
