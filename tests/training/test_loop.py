@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ pytest.importorskip("lightning_fabric", reason="training needs Lightning Fabric:
 
 from tiny import DroppingRecipe, Pair, TinyConfig, TinyRecipe
 
-from arrayscene.errors import ConvergenceError, DeviceError, RecordingError, ShapeError
+from arrayscene.errors import ArraySceneError, ConvergenceError, DeviceError, RecordingError, ShapeError
 from arrayscene.networks.tensor_file import from_bytes
 from arrayscene.training import Outcome, Progress, Run, TrainingConfig, TrainingWarning, learning_rate, record, train
 
@@ -204,6 +205,15 @@ def test_the_time_ends_a_training(tmp_path: Path) -> None:
     outcome = trained(tmp_path, run=Run(accelerator="cpu", minutes=1e-6))
     assert (outcome.step, outcome.ended_by) == (1, "time")
     assert weights(tmp_path)
+
+
+def test_the_time_may_be_over_before_the_first_step(tmp_path: Path) -> None:
+    class Slow(TinyRecipe):
+        def prepare(self, share: tuple[int, int], report: Callable[[str, float], None]) -> None:
+            report("examples", 0.25)
+
+    with pytest.raises(ArraySceneError, match="25% of the examples were there.*the same command goes on"):
+        trained(tmp_path, Slow, run=Run(accelerator="cpu", minutes=1e-9))
 
 
 def test_steps_with_nan_are_skipped_and_named(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def train(recipe: AnyRecipe, run: Run | None = None, report: Callable[[Progress]
         RecordingError: data, a configuration or a checkpoint that cannot be used.
         DeviceError: a device or package that is not there.
         ConvergenceError: too many steps in a row with NaN or infinite values; the checkpoint is from before them.
-        ArraySceneError: the folder cannot be written to.
+        ArraySceneError: the folder cannot be written to, or the time was over before the first step.
 
     Warns:
         TrainingWarning: a step that was skipped and why, a checkpoint that was damaged.
@@ -128,7 +128,7 @@ def train(recipe: AnyRecipe, run: Run | None = None, report: Callable[[Progress]
     with _settings_restored(fabric, config.threads):
         together(fabric, lambda: _check(fabric, recipe))
         content = from_first(fabric, lambda: load_checkpoint(recipe.folder, recipe.name, config))
-        together(fabric, lambda: _prepare(fabric, recipe, report))
+        together(fabric, lambda: _prepare(fabric, recipe, report, begun, run.minutes))
         with Interruption() as interruption:
             training = _Training(fabric, recipe, run, content)
             ended_by = training.go(interruption, begun, report)
@@ -376,8 +376,13 @@ def _check(fabric: Fabric, recipe: AnyRecipe) -> None:
         raise ArraySceneError(f"{recipe.folder}: {error.strerror or error}; choose a folder that can be made") from error
 
 
-def _prepare(fabric: Fabric, recipe: AnyRecipe, report: Callable[[Progress], None]) -> None:
+def _prepare(fabric: Fabric, recipe: AnyRecipe, report: Callable[[Progress], None], begun: float, minutes: float | None) -> None:
     def tell(doing: str, done: float) -> None:
+        if minutes is not None and done < 1 and time.monotonic() - begun > 60 * minutes:
+            raise ArraySceneError(
+                f"training: the {minutes:g} minutes were over when {done:.0%} of the {doing} were there, before the first step; "
+                "they stay, and the same command goes on"
+            )
         if fabric.is_global_zero:
             report(Progress(doing, done))
 
