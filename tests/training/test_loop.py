@@ -212,7 +212,7 @@ def test_the_time_may_be_over_before_the_first_step(tmp_path: Path) -> None:
         def prepare(self, share: tuple[int, int], report: Callable[[str, float], None]) -> None:
             report("examples", 0.25)
 
-    with pytest.raises(ArraySceneError, match="25% of the examples were there.*the same command goes on"):
+    with pytest.raises(ArraySceneError, match=r"25% of the examples were there.*the same command goes on"):
         trained(tmp_path, Slow, run=Run(accelerator="cpu", minutes=1e-9))
 
 
