@@ -11,6 +11,7 @@ from torch import Tensor
 from arrayscene.errors import ShapeError
 from arrayscene.imaging.damas import check_size
 from arrayscene.imaging.method import ImagingMethod, beam_power, without_diagonal
+from arrayscene.kernels.inner import real_inner
 from arrayscene.kernels.point_spread import nonnegative_sweeps, point_spread
 
 
@@ -52,7 +53,7 @@ class CovarianceFitting(ImagingMethod):
     def _map(self, C: Tensor, A: Tensor) -> Tensor:
         check_size(A, "CovarianceFitting")
         # Unit columns: a point far from the microphones must not look less likely for that.
-        lengths = (A.real.square() + A.imag.square()).sum(-2).clamp_min(torch.finfo(A.real.dtype).tiny)
+        lengths = real_inner(A, A).clamp_min(torch.finfo(A.real.dtype).tiny)
         unit = A * lengths.rsqrt()[..., None, :]
         heard = beam_power(without_diagonal(C) if self.remove_diagonal else C, unit)
         found = []

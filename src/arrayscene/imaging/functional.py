@@ -11,6 +11,7 @@ from torch import Tensor
 from arrayscene.errors import ShapeError
 from arrayscene.imaging.method import ImagingMethod, beam_power
 from arrayscene.imaging.steering import Formulation, steering_vectors
+from arrayscene.kernels.inner import real_inner
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,6 @@ class Functional(ImagingMethod):
         roots = values.clamp_min(0.0) ** (1 / self.exponent)
         root = (vectors * roots[..., None, :]) @ vectors.mH
         h = steering_vectors(A, self.steering)
-        squared = (h.real.square() + h.imag.square()).sum(-2)
+        squared = real_inner(h, h)
         unit = beam_power(root, h) / squared
         return unit.to(torch.float64).clamp_min(0.0) ** self.exponent * squared

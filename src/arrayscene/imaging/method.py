@@ -10,6 +10,7 @@ from torch import Tensor
 
 from arrayscene.errors import RecordingError, ShapeError
 from arrayscene.imaging.steering import Formulation, steering_vectors
+from arrayscene.kernels.inner import real_inner
 
 
 @dataclass(frozen=True)
@@ -80,16 +81,15 @@ def beam_power(C: Tensor, W: Tensor) -> Tensor:
 
     Cost: O(freq mic^2 point) as a matrix product.
     """
-    product = C.to(W.dtype) @ W
-    return (torch.view_as_real(W.resolve_conj()) * torch.view_as_real(product)).sum(dim=(-3, -1))
+    return real_inner(W, C.to(W.dtype) @ W)
 
 
 def beams(C: Tensor, A: Tensor, formulation: Formulation, remove_diagonal: bool) -> tuple[Tensor, Tensor]:
     """The conventional map and the steering vectors that make it; see `Conventional`."""
-    W = steering_vectors(A, formulation)
     if not remove_diagonal:
+        W = steering_vectors(A, formulation)
         return beam_power(C, W), W
     n_mics = C.shape[-1]
     # The diagonal held one part in n of a coherent source's power.
-    W = W * (n_mics / (n_mics - 1)) ** 0.5
+    W = steering_vectors(A, formulation, (n_mics / (n_mics - 1)) ** 0.5)
     return beam_power(without_diagonal(C), W), W

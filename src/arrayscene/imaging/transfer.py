@@ -83,24 +83,25 @@ def transfer_chunks(response: Response, frequencies: Tensor, n_points: int) -> I
 
     Raises: GeometryError for a response to another number of sources, or values that are not finite.
     """
-    probe = response.matrix() if isinstance(response, MatrixResponse) else response.matrix(frequencies[:1])
-    n_mics, n_sources = probe.shape[-2:]
-    if probe.ndim != 3 or n_sources != n_points:
+    waves = response if isinstance(response, SphericalWave) and _is_plain(response) else None
+    if waves is not None:
+        shape: tuple[int, ...] = (len(frequencies), len(waves.positions), len(waves.places))
+    else:
+        probe = response.matrix() if isinstance(response, MatrixResponse) else response.matrix(frequencies[:1])
+        shape = tuple(probe.shape)
+    if len(shape) != 3 or shape[-1] != n_points:
         raise GeometryError(
-            f"sound map: a response {tuple(probe.shape)} came for a grid of {n_points} points; (freq, mic, {n_points}) is needed"
+            f"sound map: a response {shape} came for a grid of {n_points} points; (freq, mic, {n_points}) is needed"
         )
-    size = max(1, CHUNK // (n_mics * n_points))
-    free = type(response) is SphericalWave and response.pattern is None and response.air is None and response.positions.ndim == 2
-    if free:
-        assert isinstance(response, SphericalWave)
-        between = torch.linalg.vector_norm(response.places[None, :, :] - response.positions[:, None, :], dim=-1)
-        origin = response.places.norm(dim=-1)
+    size = max(1, CHUNK // (shape[1] * n_points))
+    if waves is not None:
+        between = torch.linalg.vector_norm(waves.places[None, :, :] - waves.positions[:, None, :], dim=-1)
+        origin = waves.places.norm(dim=-1)
         strength, detour = origin / between, between - origin
     for first in range(0, len(frequencies), size):
         place = slice(first, first + size)
-        if free:
-            assert isinstance(response, SphericalWave)
-            A = spherical_waves(strength, detour, 2 * torch.pi * frequencies[place] / response.speed_of_sound)
+        if waves is not None:
+            A = spherical_waves(strength, detour, 2 * torch.pi * frequencies[place] / waves.speed_of_sound)
         elif isinstance(response, MatrixResponse):
             response.matrix(frequencies)
             A = probe[place].to(torch.complex64)
@@ -110,6 +111,12 @@ def transfer_chunks(response: Response, frequencies: Tensor, n_points: int) -> I
         if not bool(torch.view_as_real(A).sum().isfinite()):
             raise GeometryError("sound map: the response has values that are not finite; mend it")
         yield first, A
+
+
+def _is_plain(waves: SphericalWave) -> bool:
+    """Whether nothing but distance tells between the microphones, so that the kernel may make the matrices."""
+    batched = waves.positions.ndim > 2 or waves.places.ndim > 2
+    return waves.pattern is None and waves.air is None and not batched and not waves.positions.requires_grad
 
 
 def _check_distances(array: MicrophoneArray, grid: MapGrid) -> None:

@@ -17,6 +17,7 @@ from arrayscene.kernels.covariances import (
 )
 from arrayscene.kernels.fastmnmf import component_weights, fastmnmf_update, fastmnmf_update_torch
 from arrayscene.kernels.ilrma import ilrma_update, ilrma_update_torch
+from arrayscene.kernels.inner import real_inner, real_inner_torch
 from arrayscene.kernels.ip import ip_update, ip_update_torch
 from arrayscene.kernels.ip2 import ip2_update, ip2_update_torch
 from arrayscene.kernels.ipa import ipa_update, ipa_update_torch
@@ -81,6 +82,8 @@ __all__ = [
     "prediction_filter_torch",
     "principal",
     "principal_torch",
+    "real_inner",
+    "real_inner_torch",
     "recursive_prediction",
     "recursive_prediction_torch",
     "self_test",
@@ -162,6 +165,7 @@ def self_test() -> str:
         ("recursive_prediction", recursive_prediction(*recursion)[0], recursive_prediction_torch(*recursion)[0]),
         ("tiss_sweep", tiss_sweep(*steering)[0], tiss_sweep_torch(*steering)[0]),
         ("solve_positive", solve_positive(pair[1], pair[0]), solve_positive_torch(pair[1], pair[0])),
+        ("real_inner", real_inner(A, A), real_inner_torch(A, A)),
         ("spherical_waves", A, spherical_waves_torch(*waves)),
         ("point_spread", spread, point_spread_torch(a, a, remove_diagonal=True)),
         (

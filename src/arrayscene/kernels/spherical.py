@@ -22,7 +22,7 @@ def spherical_waves(strength: Tensor, detour: Tensor, wave_numbers: Tensor) -> T
         detour: (mic, point) float64, d in metres.
         wave_numbers: (freq,) float64, k in rad/m.
 
-    Returns: (freq, mic, point) complex64, within 3e-7 of the modulus.
+    Returns: (freq, mic, point) complex64, within 1e-6 of the modulus.
 
     Cost: O(freq mic point), sixteen at a time.
     """
@@ -34,7 +34,7 @@ def spherical_waves(strength: Tensor, detour: Tensor, wave_numbers: Tensor) -> T
         strength.to(torch.float32).reshape(-1).contiguous().numpy(),
         detour.to(torch.float64).reshape(-1).contiguous().numpy(),
         turns.contiguous().numpy(),
-        torch.view_as_real(A).view(len(wave_numbers), -1, 2).numpy(),
+        A.view(len(wave_numbers), -1).numpy(),
     )
     return A
 
@@ -45,28 +45,21 @@ def spherical_waves_torch(strength: Tensor, detour: Tensor, wave_numbers: Tensor
     return (torch.polar(torch.ones_like(phase), phase) * strength).to(torch.complex64)
 
 
+# Least-squares polynomials in t^2 of sin(pi t) / t and of cos(pi t), |t| <= 1/2; what they miss is below 3e-10.
+_S = tuple(np.float32(c) for c in (3.1415927, -5.1677127, 2.5501633, -0.59925222, 0.082050405, -0.0070283869))
+_C = tuple(np.float32(c) for c in (1.0, -4.9348021, 4.0587091, -1.3352120, 0.23493733, -0.024396325))
+
+
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
 def _fill(strength: NDArray[Any], detour: NDArray[Any], turns: NDArray[Any], A: NDArray[Any]) -> None:
-    single = np.float32
-    # Least-squares polynomials of sin and cos on an eighth of a turn either side, in x and x^2.
-    s1, s3, s5 = single(-1.6666654611e-1), single(8.3321608736e-3), single(-1.9515295891e-4)
-    c4, c6, c8 = single(4.166664568298827e-2), single(-1.388731625493765e-3), single(2.443315711809948e-5)
-    quarter = single(math.pi / 2)
+    one, two = np.float32(1), np.float32(2)
     for f in range(len(turns)):
-        row = A[f]
+        row, turn = A[f], turns[f]
         for i in range(len(detour)):
-            quarters = -4.0 * turns[f] * detour[i]
-            whole = np.rint(quarters)
-            x = single(quarters - whole) * quarter
-            # Which quarter of the turn, 0 to 3.
-            q = np.int32(whole - 4.0 * np.floor(whole * 0.25))
-            xx = x * x
-            sine = x + x * xx * (s1 + xx * (s3 + xx * s5))
-            cosine = single(1) - single(0.5) * xx + xx * xx * (c4 + xx * (c6 + xx * c8))
-            odd = (q & 1) == 1
-            real = sine if odd else cosine
-            imag = cosine if odd else sine
-            real = -real if (q == 1) | (q == 2) else real
-            imag = -imag if q >= 2 else imag
-            row[i, 0] = strength[i] * real
-            row[i, 1] = strength[i] * imag
+            whole = turn * detour[i]
+            t = np.float32(np.rint(whole) - whole)
+            u = t * t
+            # Of half the angle, and then doubled: no branch keeps the vectors from running.
+            sine = t * (_S[0] + u * (_S[1] + u * (_S[2] + u * (_S[3] + u * (_S[4] + u * _S[5])))))
+            cosine = _C[0] + u * (_C[1] + u * (_C[2] + u * (_C[3] + u * (_C[4] + u * _C[5]))))
+            row[i] = complex(strength[i] * (one - two * sine * sine), strength[i] * (two * sine * cosine))
