@@ -8,9 +8,11 @@ from arrayscene.imaging.cross_spectra import CrossSpectra, cross_spectra
 from arrayscene.imaging.damas import Damas
 from arrayscene.imaging.functional import Functional
 from arrayscene.imaging.grids import MapGrid
+from arrayscene.imaging.map_folder import write_map
 from arrayscene.imaging.mapping import Imager, sound_map
 from arrayscene.imaging.method import ImagingMethod
-from arrayscene.imaging.sound_map import MapSource, SoundMap
+from arrayscene.imaging.pictures import map_figure
+from arrayscene.imaging.result import MapSource, SoundMap
 from arrayscene.imaging.steering import FORMULATIONS, steering_vectors
 from arrayscene.imaging.transfer import grid_response
 
@@ -30,9 +32,11 @@ __all__ = [
     "SoundMap",
     "cross_spectra",
     "grid_response",
+    "map_figure",
     "octave",
     "sound_map",
     "steering_vectors",
     "third_octave",
     "third_octaves",
+    "write_map",
 ]

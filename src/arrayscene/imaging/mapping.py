@@ -20,7 +20,7 @@ from arrayscene.imaging.cross_spectra import CrossSpectra, Progress, cross_spect
 from arrayscene.imaging.grids import FloatArray, MapGrid
 from arrayscene.imaging.limits import limit_warnings, rayleigh_resolution
 from arrayscene.imaging.method import ImagingMethod
-from arrayscene.imaging.sound_map import Reference, SoundMap
+from arrayscene.imaging.result import Reference, SoundMap
 from arrayscene.imaging.transfer import grid_response, transfer_chunks
 from arrayscene.recording import Recording
 from arrayscene.response import Response
