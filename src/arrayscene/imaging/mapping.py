@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from arrayscene.array import MicrophoneArray
 from arrayscene.constants import SPEED_OF_SOUND
@@ -30,6 +31,9 @@ BINS = 5
 
 TRAVELS = 16
 """Times the largest difference of travel times that a window is long at least, so that delays hardly cost coherence."""
+
+KEPT = 1 << 25
+"""Complex values of transfer functions that are kept from frame to frame: 256 MB."""
 
 
 def sound_map(recording: Recording, grid: MapGrid, bands: Sequence[Band], **options: Any) -> SoundMap:
@@ -115,7 +119,7 @@ class Imager:
 
         Raises: as `image`, and RecordingError where a stretch is shorter than one window or longer than the recording.
 
-        Cost: that of `image` for each stretch.
+        Cost: that of `image` for each stretch; transfer functions of up to 256 MB are made once.
         """
         rate, window = recording.sample_rate, self.window_length(recording.sample_rate)
         length = round(every * rate)
@@ -124,13 +128,17 @@ class Imager:
                 f"sound maps: one every {every:g} s came; {window / rate:.3g} s, one window, to {recording.duration:.3g} s, the"
                 " whole recording, is possible"
             )
+        kept: list[tuple[int, Tensor]] | None = None
         for first, block in recording.equalized().blocks(every):
             if block.n_samples < length:
                 return
-            if block.samples.any():
-                yield self.from_spectra(self._spectra(block, first / rate, None))
-            else:
+            if not block.samples.any():
                 yield self._map(np.zeros((len(self.bands), self.grid.n_points)), first / rate, block.duration, self.warnings)
+                continue
+            chosen = self._chosen(self._spectra(block, first / rate, None))
+            if kept is None and len(chosen.frequencies) * self.array.n_mics * self.grid.n_points <= KEPT:
+                kept = list(self._transfers(chosen.frequencies))
+            yield self._image(chosen, self._transfers(chosen.frequencies) if kept is None else kept, None)
 
     def from_spectra(self, spectra: CrossSpectra, progress: Progress | None = None) -> SoundMap:
         """The map of cross-spectral matrices.
@@ -141,23 +149,34 @@ class Imager:
 
         Raises: as `image`.
         """
+        chosen = self._chosen(spectra)
+        return self._image(chosen, self._transfers(chosen.frequencies), progress)
+
+    def _chosen(self, spectra: CrossSpectra) -> CrossSpectra:
+        """The bins that the bands need."""
         if spectra.n_mics != self.array.n_mics:
             raise ShapeError(
                 f"sound map: spectra of {spectra.n_mics} channels came for {self.array.n_mics} microphones; as many are needed"
             )
-        weights = band_weights(self.bands, spectra.frequencies, spectra.bin_width)
-        used = torch.nonzero(weights.sum(0) > 0).flatten()
-        frequencies, matrices, weights = spectra.frequencies[used], spectra.matrices[used], weights[:, used]
+        used = band_weights(self.bands, spectra.frequencies, spectra.bin_width).sum(0) > 0
+        return replace(spectra, frequencies=spectra.frequencies[used], matrices=spectra.matrices[used])
+
+    def _transfers(self, frequencies: Tensor) -> Iterator[tuple[int, Tensor]]:
         response = self.response
         if response is None:
             response = grid_response(self.array, self.grid, frequencies, self.speed_of_sound)
+        return transfer_chunks(response, frequencies, self.grid.n_points)
+
+    def _image(self, spectra: CrossSpectra, transfers: Iterable[tuple[int, Tensor]], progress: Progress | None) -> SoundMap:
+        weights = band_weights(self.bands, spectra.frequencies, spectra.bin_width)
         power = torch.zeros((len(self.bands), self.grid.n_points), dtype=torch.float64)
-        for first, A in transfer_chunks(response, frequencies, self.grid.n_points):
+        for first, A in transfers:
             # One frequency at a time keeps what the methods work on in the cache.
             for index, transfer in enumerate(A, start=first):
-                power += weights[:, index, None] * self.method(matrices[index, None], transfer[None]).clamp_min(0.0)
+                found = self.method(spectra.matrices[index, None], transfer[None])
+                power += weights[:, index, None] * found.clamp_min(0.0)
                 if progress is not None:
-                    progress(self.method.title, (index + 1) / len(frequencies))
+                    progress(self.method.title, (index + 1) / len(spectra.frequencies))
         warnings = self.warnings
         if spectra.n_averages < self.array.n_mics:
             warnings = (*warnings, _few_windows(spectra.n_averages, self.array.n_mics))

@@ -13,7 +13,7 @@ from arrayscene.constants import SPEED_OF_SOUND
 from arrayscene.errors import GeometryError
 from arrayscene.imaging.grids import MapGrid
 from arrayscene.kernels.spherical import spherical_waves
-from arrayscene.response import Joined, MatrixResponse, Response, RigidSphere, SphericalWave, far_field
+from arrayscene.response import MatrixResponse, Response, RigidSphere, SphericalWave, far_field
 
 CHUNK = 1 << 23
 """Complex values made at a time: 64 MB."""
@@ -55,6 +55,7 @@ def grid_response(array: MicrophoneArray, grid: MapGrid, frequencies: Tensor, sp
     parts, order = [], []
     for one in np.unique(classes):
         here = np.flatnonzero(classes == one)
+        distance = float(distances[here].mean())
         parts.append(
             RigidSphere(
                 array,
@@ -62,13 +63,11 @@ def grid_response(array: MicrophoneArray, grid: MapGrid, frequencies: Tensor, sp
                 elevation[here],
                 frequencies=frequencies,
                 speed_of_sound=speed_of_sound,
-                distance=float(distances[here].mean()),
+                distance=distance,
             )
         )
         order.append(here)
-    if len(parts) == 1:
-        return parts[0]
-    return Joined(parts).select(np.argsort(np.concatenate(order)).tolist())
+    return parts[0] if len(parts) == 1 else _Shells(parts, torch.from_numpy(np.argsort(np.concatenate(order))))
 
 
 def transfer_chunks(response: Response, frequencies: Tensor, n_points: int) -> Iterator[tuple[int, Tensor]]:
@@ -111,6 +110,21 @@ def transfer_chunks(response: Response, frequencies: Tensor, n_points: int) -> I
         if not bool(torch.view_as_real(A).sum().isfinite()):
             raise GeometryError("sound map: the response has values that are not finite; mend it")
         yield first, A
+
+
+class _Shells(Response):
+    """Sources at several distances from a rigid sphere, in any order.
+
+    What `Joined(...).select(...)` gives, without making the whole matrix twice to look at its shape.
+    """
+
+    def __init__(self, shells: list[RigidSphere], order: Tensor) -> None:
+        super().__init__(shells[0].frequencies)
+        self.shells, self.order = shells, order
+
+    def matrix(self, frequencies: Tensor | None = None) -> Tensor:
+        """A, complex128 (freq, mic, source)."""
+        return torch.cat([shell.matrix(frequencies) for shell in self.shells], dim=-1)[..., self.order]
 
 
 def _is_plain(waves: SphericalWave) -> bool:
