@@ -115,6 +115,33 @@ def test_what_is_refused_is_said_in_one_line(wav: Path, tmp_path: Path, words: t
     assert not (tmp_path / "out").exists()
 
 
+def test_dead_channels_are_left_out(wav: Path, tmp_path: Path) -> None:
+    recording = Recording.read(wav)
+    samples = recording.samples.copy()
+    samples[[3, 17]] = 0
+    Recording(samples, recording.sample_rate).write(tmp_path / "broken.wav")
+    code, output = run(tmp_path / "broken.wav", "--array", "spiral:32:0.3", *AT, "--out", tmp_path / "out", "--bands", 4000)
+    assert code == 0, output
+    assert "channel 4 is dead" in output
+    assert "channel 18 is dead" in output
+    document = json.loads((tmp_path / "out" / "map.json").read_text(encoding="utf-8"))
+    (source,) = document["bands"][0]["sources"]
+    np.testing.assert_allclose(source["position_m"], PLACE, atol=0.02)
+    run(wav, "--array", "spiral:32:0.3", *AT, "--out", tmp_path / "whole", "--bands", 4000)
+    whole = json.loads((tmp_path / "whole" / "map.json").read_text(encoding="utf-8"))
+    assert source["level_db"] == pytest.approx(whole["bands"][0]["sources"][0]["level_db"], abs=0.1)
+
+
+def test_a_recording_of_one_channel_that_works_is_refused(wav: Path, tmp_path: Path) -> None:
+    recording = Recording.read(wav)
+    samples = np.zeros_like(recording.samples)
+    samples[5] = recording.samples[5]
+    Recording(samples, recording.sample_rate).write(tmp_path / "broken.wav")
+    code, output = run(tmp_path / "broken.wav", "--array", "spiral:32:0.3", "--out", tmp_path / "out")
+    assert code == 2
+    assert "1 of 32 channels can be used" in output
+
+
 def test_a_folder_in_use_is_refused_before_anything_is_computed(wav: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("x", encoding="utf-8")
     code, output = run(wav, "--array", "spiral:32:0.3", "--out", tmp_path)

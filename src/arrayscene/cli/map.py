@@ -14,7 +14,7 @@ from arrayscene.cli.channels import channel_numbers
 from arrayscene.cli.map_grid import map_grid
 from arrayscene.cli.progress import progress_bar
 from arrayscene.cli.table import print_table
-from arrayscene.errors import ArraySceneError, GeometryError
+from arrayscene.errors import ArraySceneError, GeometryError, RecordingError
 
 if TYPE_CHECKING:
     from arrayscene.imaging import Band, Imager, ImagingMethod, SoundMap
@@ -85,8 +85,10 @@ def sound_map(
     grid = map_grid(microphone_array, plane, box, sphere, distance, step)
     paths: Path | list[Path] = inputs[0] if len(inputs) == 1 else inputs
     recording = Recording.read(paths, array=microphone_array, channels=numbers, start=start, stop=stop)
+    recording, faults = _working(recording)
+    assert recording.array is not None
     imager = Imager(
-        microphone_array,
+        recording.array,
         grid,
         _bands(bands, recording.sample_rate),
         method=chosen,
@@ -104,10 +106,24 @@ def sound_map(
         return
     if quiet:
         return
-    for warning in (*recording.notes, *found.warnings):
+    for warning in (*recording.notes, *faults, *found.warnings):
         print(f"warning: {warning}", file=sys.stderr)
     _print_map(found)
     print(f"wrote {target / 'map.json'} and {len(json.loads((target / 'map.json').read_text())['pictures'])} pictures")
+
+
+def _working(recording: Recording) -> tuple[Recording, list[str]]:
+    """The channels that can be used, and what is wrong with the others and with them."""
+    from arrayscene.health import check
+
+    health = check(recording)
+    if len(health.good) < 2:
+        raise RecordingError(
+            f"map: {len(health.good)} of {recording.n_mics} channels can be used and at least two are needed:"
+            f" {'; '.join(finding.message for finding in health.findings)}"
+        )
+    faults = [finding.message for finding in health.findings if finding.severity != "note"]
+    return (recording if not health.bad else recording.select(health.good)), faults
 
 
 def _frames(imager: Imager, recording: Recording, every: float, progress: object) -> Iterator[SoundMap]:
