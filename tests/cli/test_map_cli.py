@@ -76,6 +76,8 @@ def test_spheres_boxes_and_warnings(wav: Path, tmp_path: Path) -> None:
     assert code == 0, output
     assert "warning: Up to the 250 Hz third octave" in output
     assert "azimuth" in output
+    with np.load(tmp_path / "a" / "map.npz") as numbers:
+        assert numbers["points"][:, 2].min() >= 0
     code, output = run(
         wav, "--array", "spiral:32:0.3", "--box", "-0.3:0.3,-0.3:0.3,0.4:0.8", "--step", 0.1, "--out", tmp_path / "b",
         "--bands", 4000, "--channels", ",".join(map(str, range(1, 33))), "--start", 0.2, "--stop", 0.9,

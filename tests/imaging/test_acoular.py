@@ -35,6 +35,7 @@ def acoular() -> Any:
         (Functional(exponent=8), "BeamformerFunctional", {"gamma": 8}),
         (CleanSC(), "BeamformerCleansc", {"r_diag": True}),
         (CleanSC(n_iter=5, damping=0.9), "BeamformerCleansc", {"r_diag": True, "n_iter": 5, "damp": 0.9}),
+        (Damas(n_iter=20), "BeamformerDamas", {"r_diag": True, "n_iter": 20, "calcmode": "full"}),
         (Damas(remove_diagonal=False, n_iter=20), "BeamformerDamas", {"r_diag": False, "n_iter": 20, "calcmode": "full"}),
     ],
     ids=str,

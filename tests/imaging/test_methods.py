@@ -60,8 +60,10 @@ def test_one_source_has_its_level_at_its_place(method: ImagingMethod, transfer: 
 def test_two_sources_have_their_levels(method: ImagingMethod, transfer: Transfer) -> None:
     A = transfer(HERTZ)
     found = decibels(method(covariance(A, {LEFT: 1.0, RIGHT: 0.25}), A))
-    # Beams pick up some of the other source through their side lobes.
-    allowed = 0.2 if method.shows_sources else 0.7
+    # Beams pick up some of the other source through their side lobes;
+    # DAMAS without the diagonal takes them for stronger than they are.
+    loose = not method.shows_sources or (isinstance(method, Damas) and method.remove_diagonal)
+    allowed = 0.7 if loose else 0.2
     np.testing.assert_allclose(found[:, LEFT], 0.0, atol=allowed)
     np.testing.assert_allclose(found[:, RIGHT], -6.02, atol=allowed)
 
@@ -126,6 +128,19 @@ def test_without_its_diagonal_uncorrelated_noise_disappears(method: ImagingMetho
     np.testing.assert_allclose(method(noisy, A), method(clean, A), atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    "method", [method for method in METHODS if method.shows_sources and "removed" in method.in_words], ids=lambda m: m.in_words
+)
+def test_noise_of_a_short_recording_is_not_taken_for_sources(method: ImagingMethod, transfer: Transfer) -> None:
+    """200 windows, noise 10 dB above the source in every microphone: without the diagonal little may appear elsewhere."""
+    A = transfer((2500.0, 4000.0, 6000.0))
+    g = torch.Generator().manual_seed(5)
+    x = torch.randn(3, 1, 200, dtype=torch.complex128, generator=g)
+    y = A[..., LEFT : LEFT + 1] @ x + 10**0.5 * torch.randn(3, 32, 200, dtype=torch.complex128, generator=g)
+    found = method(y @ y.mH / 200, A)
+    np.testing.assert_allclose(decibels(found.sum(-1)), 0.0, atol=2.5)
+
+
 @every_method
 def test_silence_gives_an_empty_map(method: ImagingMethod, transfer: Transfer) -> None:
     A = transfer(HERTZ)
@@ -168,6 +183,7 @@ def test_shapes_that_do_not_fit_are_refused(method: ImagingMethod, transfer: Tra
         lambda: Damas(n_iter=0),
         lambda: Functional(exponent=0.5),
         lambda: CovarianceFitting(n_iter=0),
+        lambda: CovarianceFitting(price=-1),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(make: Callable[[], ImagingMethod]) -> None:

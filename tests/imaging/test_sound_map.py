@@ -259,6 +259,14 @@ def test_grids_that_are_none(make: object) -> None:
         make()  # type: ignore[operator]
 
 
+def test_half_a_sphere() -> None:
+    half, whole = MapGrid.sphere(2.0, 0.1, towards=(0, 0, 1)), MapGrid.sphere(2.0, 0.1)
+    assert half.n_points == pytest.approx(whole.n_points / 2, abs=1)
+    assert half.points[:, 2].min() >= 0
+    with pytest.raises(GeometryError, match="three finite numbers"):
+        MapGrid.sphere(towards=(0, 1))
+
+
 def test_planes_of_any_orientation() -> None:
     front = MapGrid.facing((2.0, 0.0, 0.0), 1.0, 0.5, 0.25)
     same = MapGrid.plane(2.0, (-0.5, 0.5), (-0.25, 0.25), 0.25)

@@ -62,10 +62,10 @@ def damas(C: Complex, a: Complex, n_iter: int, remove_diagonal: bool) -> Real:
     h = true_level(a)
     n_points = a.shape[1]
     spread = np.array(
-        [[beam(np.outer(a[:, j], np.conj(a[:, j])), h[:, i], remove_diagonal) for j in range(n_points)] for i in range(n_points)]
+        [[beam(np.outer(a[:, j], np.conj(a[:, j])), h[:, i], False) for j in range(n_points)] for i in range(n_points)]
     )
-    dirty = np.array([beam(C, h[:, i], remove_diagonal) for i in range(n_points)])
-    x = np.maximum(dirty, 0.0)
+    dirty = np.maximum([beam(C, h[:, i], remove_diagonal) for i in range(n_points)], 0.0)
+    x = dirty.copy()
     for _ in range(n_iter):
         for i in range(n_points):
             others = sum(spread[i, j] * x[j] for j in range(n_points) if j != i)

@@ -98,9 +98,7 @@ def sound_map(
     with progress_bar(quiet or as_json) as progress:
         found = imager.image(recording, progress)
         frames = [] if every is None else list(_frames(imager, recording, every, progress))
-        if progress is not None:
-            progress("pictures", 0.0)
-        write_map(found, target, frames=frames, range_db=range_db, microphones=microphones)
+        write_map(found, target, frames=frames, range_db=range_db, microphones=microphones, progress=progress)
     if as_json:
         sys.stdout.write((target / "map.json").read_text(encoding="utf-8"))
         return

@@ -33,7 +33,7 @@ def map_grid(
     Raises: GeometryError for options that contradict each other or cannot be read.
     """
     from arrayscene.imaging import MapGrid
-    from arrayscene.imaging.view import plane_in_front
+    from arrayscene.imaging.view import looks_towards, plane_in_front
 
     if sum((plane is not None, box is not None, sphere)) > 1:
         raise GeometryError("more than one of --plane, --box and --sphere came; choose one")
@@ -44,7 +44,8 @@ def map_grid(
     if step is not None and not 0 < step < math.inf:
         raise GeometryError(f"--step {step:g} came; a positive number was wanted")
     if sphere:
-        return MapGrid.sphere(distance, math.radians(3.0 if step is None else step))
+        towards = looks_towards(array) if array.ambiguity == "mirror" else None
+        return MapGrid.sphere(distance, math.radians(3.0 if step is None else step), towards=towards)
     if plane is None and box is None:
         return plane_in_front(array, DISTANCE if distance is None else distance, step)
     kind = "plane" if plane is not None else "box"

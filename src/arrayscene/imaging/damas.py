@@ -10,7 +10,7 @@ from torch import Tensor
 
 from arrayscene.errors import ShapeError
 from arrayscene.imaging.method import ImagingMethod, beams
-from arrayscene.imaging.steering import Formulation
+from arrayscene.imaging.steering import Formulation, steering_vectors
 from arrayscene.kernels.point_spread import nonnegative_sweeps, point_spread
 
 MOST_POINTS = 15_000
@@ -21,8 +21,9 @@ MOST_POINTS = 15_000
 class Damas(ImagingMethod):
     """DAMAS: uncorrelated monopoles x >= 0 with S^T x = B, by Gauss-Seidel sweeps from the conventional map B on.
 
-    S_ji is the map at point i of a unit source at j, with the same steering as B, and without the diagonal where B lacks it: then
-    both may be negative, and are left so.
+    S_ji is the map at point i of a unit source at j, with the diagonal of its matrix. A B that lacks it is taken as 0 where it is
+    negative; then a weak source beside a strong one comes out somewhat too weak, by 0.2 to 0.6 dB with 64 microphones. An S
+    that lacked it too would be exact without noise, but is next to blind to sound from all around, and noise makes that up.
 
     Attributes:
         steering: formulation of the steering vectors.
@@ -51,11 +52,11 @@ class Damas(ImagingMethod):
 
     def _map(self, C: Tensor, A: Tensor) -> Tensor:
         check_size(A, "Damas")
-        dirty, W = beams(C, A, self.steering, self.remove_diagonal)
+        dirty = beams(C, A, self.steering, self.remove_diagonal)[0].clamp_min(0.0)
+        W = steering_vectors(A, self.steering)
         found = []
         for y, w, a in zip(dirty, W, A, strict=True):
-            S = point_spread(w, a, remove_diagonal=self.remove_diagonal)
-            found.append(nonnegative_sweeps(S, y, y.clamp_min(0.0), self.n_iter)[0])
+            found.append(nonnegative_sweeps(point_spread(w, a, remove_diagonal=False), y, y, self.n_iter)[0])
         return torch.stack(found)
 
 

@@ -113,12 +113,13 @@ class MapGrid:
         return cls._flat(middle, across, upward, u, v, step, ("up", "left"))
 
     @classmethod
-    def sphere(cls, radius: float | None = None, step: float = math.radians(3.0)) -> MapGrid:
-        """Points spread evenly on a sphere around the origin.
+    def sphere(cls, radius: float | None = None, step: float = math.radians(3.0), *, towards: ArrayLike | None = None) -> MapGrid:
+        """Points spread evenly on a sphere, or half a sphere, around the origin.
 
         Args:
             radius: metres; None for directions: sources so far away that their waves are plane.
             step: radians from point to point, about.
+            towards: (3,) the middle of the half that is wanted, such as the front of a flat array, which hears both alike.
 
         Raises: GeometryError for a radius or step that is not positive, or more than two million points.
 
@@ -131,7 +132,9 @@ class MapGrid:
         n = max(12, round(4 * math.pi / step**2))
         _check_size(n, "sphere")
         points = np.asarray(fibonacci_sphere(n), dtype=np.float64) * (1.0 if radius is None else radius)
-        return cls("sphere", points, (n,), step if radius is None else step * radius, far=radius is None)
+        if towards is not None:
+            points = points[points @ _vector(towards, "sphere: towards") >= 0]
+        return cls("sphere", points, (len(points),), step if radius is None else step * radius, far=radius is None)
 
     @classmethod
     def box(cls, x: Sequence[float], y: Sequence[float], z: Sequence[float], step: float) -> MapGrid:
@@ -154,13 +157,13 @@ class MapGrid:
     def to_dict(self) -> dict[str, object]:
         """What describes the grid, without its points: plain numbers and words."""
         fields: dict[str, object] = {"kind": self.kind, "n_points": self.n_points, "shape": list(self.shape)}
-        fields["increment_rad" if self.far else "increment_m"] = self.increment
+        fields["increment_rad" if self.far else "increment_m"] = round(self.increment, 9)
         if self.kind == "sphere" and not self.far:
-            fields["radius_m"] = float(np.linalg.norm(self.points[0]))
+            fields["radius_m"] = round(float(np.linalg.norm(self.points[0])), 9)
         for label, axis in zip(self.labels, self.axes, strict=True):
-            fields[f"{label.partition(',')[0]}_m"] = [float(axis[0]), float(axis[-1])]
+            fields[f"{label.partition(',')[0]}_m"] = [round(float(end), 9) for end in (axis[0], axis[-1])]
         if self.kind == "plane":
-            fields["centre_m"] = [float(value) for value in self.points.mean(axis=0)]
+            fields["centre_m"] = [round(float(value), 9) + 0.0 for value in self.points.mean(axis=0)]
         return fields
 
     @classmethod

@@ -79,7 +79,9 @@ def limit_warnings(
     if array.ambiguity == "cone":
         found.append("The microphones lie on one line, which hears all points of a circle around it alike.")
     elif array.ambiguity == "mirror" and grid.kind != "plane":
-        found.append("The microphones lie in one plane, which hears a place and its mirror image alike.")
+        found.append(
+            "The microphones lie in one plane, which hears a place and its mirror image alike: sound from behind shows in front."
+        )
     if array.body_radius is not None and array.body_shape == "cylinder" and not grid.far:
         found.append("Around a rigid cylinder waves are taken as plane: a map nearer than some metres is blurred.")
     return found

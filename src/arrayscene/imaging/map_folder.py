@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from arrayscene.errors import RecordingError
+from arrayscene.imaging.cross_spectra import Progress
 from arrayscene.imaging.pictures import map_figure
 from arrayscene.imaging.result import SoundMap
 from arrayscene.simulate.folder import check_new
@@ -25,6 +26,7 @@ def write_map(
     frames: Iterable[SoundMap] = (),
     range_db: float = 15.0,
     microphones: bool = False,
+    progress: Progress | None = None,
 ) -> Path:
     """Write map.json, map.npz and a picture of each band; with frames also frames.npz and frames/frame-0001.png and so on.
 
@@ -37,6 +39,7 @@ def write_map(
         frames: maps of the same grid and bands, one after the other in time.
         range_db: decibels from the highest level drawn to the lowest.
         microphones: whether the pictures show them.
+        progress: called with the step's name and the fraction of it that is done.
 
     Returns: the folder.
 
@@ -50,7 +53,7 @@ def write_map(
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
         try:
-            _fill(sound_map, work, list(frames), range_db, microphones)
+            _fill(sound_map, work, list(frames), range_db, microphones, progress)
             # mkdtemp keeps others out; a finished folder is as readable as its parent.
             work.chmod(target.parent.stat().st_mode & 0o777)
             work.rename(target)
@@ -67,14 +70,28 @@ def picture_name(sound_map: SoundMap, band: int) -> str:
     return f"map-{re.sub(r'[^a-z0-9.]+', '-', sound_map.bands[band].name.lower())}.png"
 
 
-def _fill(sound_map: SoundMap, folder: Path, frames: list[SoundMap], range_db: float, microphones: bool) -> None:
-    pictures = []
-    for band in range(len(sound_map.bands)):
-        pictures.append(picture_name(sound_map, band))
-        map_figure(sound_map, band, range_db=range_db, microphones=microphones).savefig(folder / pictures[-1])
+def _fill(
+    sound_map: SoundMap,
+    folder: Path,
+    frames: list[SoundMap],
+    range_db: float,
+    microphones: bool,
+    progress: Progress | None,
+) -> None:
+    drawn = {picture_name(sound_map, band): (sound_map, band) for band in range(len(sound_map.bands))}
     if len(sound_map.bands) > 1:
-        pictures.append("map-all-bands.png")
-        map_figure(sound_map.total(), range_db=range_db, microphones=microphones).savefig(folder / pictures[-1])
+        drawn["map-all-bands.png"] = sound_map.total(), 0
+    if frames:
+        (folder / "frames").mkdir()
+    drawn |= {f"frames/frame-{number:04d}.png": (one.total(), 0) for number, one in enumerate(frames, start=1)}
+    pictures = [name for name in drawn if "/" not in name]
+    highest = max((float(one.total().levels_db.max()) for one in frames), default=-np.inf)
+    for done, (name, (one, band)) in enumerate(drawn.items()):
+        # Frames of a video share a scale, so that it does not flicker.
+        top = highest if "/" in name and np.isfinite(highest) else None
+        map_figure(one, band, range_db=range_db, top_db=top, microphones=microphones).savefig(folder / name)
+        if progress is not None:
+            progress("pictures", (done + 1) / len(drawn))
     arrays: dict[str, Any] = {
         "points": sound_map.grid.points,
         "shape": np.array(sound_map.grid.shape),
@@ -85,17 +102,6 @@ def _fill(sound_map: SoundMap, folder: Path, frames: list[SoundMap], range_db: f
     document = sound_map.to_dict() | {"pictures": pictures}
     if frames:
         document["frames"] = {"n_frames": len(frames), "start_s": [one.start for one in frames], "duration_s": frames[0].duration}
-        _write_frames(folder, frames, arrays, range_db, microphones)
+        powers, starts = np.stack([one.power for one in frames]), np.array([one.start for one in frames])
+        np.savez_compressed(folder / "frames.npz", power=powers, start=starts, **arrays)
     (folder / "map.json").write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def _write_frames(folder: Path, frames: list[SoundMap], arrays: dict[str, Any], range_db: float, microphones: bool) -> None:
-    (folder / "frames").mkdir()
-    powers = np.stack([one.power for one in frames])
-    starts = np.array([one.start for one in frames])
-    np.savez_compressed(folder / "frames.npz", power=powers, start=starts, **arrays)
-    highest = max(float(one.total().levels_db.max()) for one in frames)
-    top = highest if np.isfinite(highest) else None
-    for number, one in enumerate(frames, start=1):
-        figure = map_figure(one.total(), range_db=range_db, top_db=top, microphones=microphones)
-        figure.savefig(folder / "frames" / f"frame-{number:04d}.png")

@@ -157,9 +157,11 @@ def _sphere(
     azimuth, elevation = np.arange(-180.0, 181.0), np.arange(-90.0, 91.0)
     theta, phi = np.radians(elevation)[:, None], np.radians(azimuth)[None, :]
     looks = np.stack(np.broadcast_arrays(np.cos(theta) * np.cos(phi), np.cos(theta) * np.sin(phi), np.sin(theta)), axis=-1)
-    _, nearest = cKDTree(unit).query(looks)
+    apart, nearest = cKDTree(unit).query(looks)
+    # Half a sphere leaves the other half white.
+    spacing = grid.increment / np.linalg.norm(grid.points[0])
     axes = figure.subplots()
-    image = _show(axes, levels[nearest], azimuth, elevation, 1.0, scale, smooth=False)
+    image = _show(axes, np.where(apart <= spacing, levels[nearest], -np.inf), azimuth, elevation, 1.0, scale, smooth=False)
     axes.invert_xaxis()
     axes.set(xticks=range(-180, 181, 45), yticks=range(-90, 91, 30))
     axes.set_xlabel("Azimuth (degrees, left positive)", fontsize=9)

@@ -187,9 +187,9 @@ class SoundMap:
             "bands": [
                 {
                     "name": band.name,
-                    "low_hz": band.low,
-                    "high_hz": band.high,
-                    f"resolution_{length}": float(self.resolution[index]),
+                    "low_hz": round(band.low, 3),
+                    "high_hz": round(band.high, 3),
+                    f"resolution_{length}": round(float(self.resolution[index]), 6),
                     "peak_db": _plain(self.decibels(self.power[index].max())),
                     "total_db": _plain(self.decibels(self.power[index].sum())) if self.shows_sources else None,
                     "sources": [self._source_dict(source) for source in self.sources(index)],
@@ -209,13 +209,13 @@ class SoundMap:
     def _source_dict(self, source: MapSource) -> dict[str, Any]:
         x, y, z = (float(value) for value in source.position)
         angles = {
-            "azimuth_deg": math.degrees(math.atan2(y, x)),
-            "elevation_deg": math.degrees(math.atan2(z, math.hypot(x, y))),
+            "azimuth_deg": round(math.degrees(math.atan2(y, x)), 4),
+            "elevation_deg": round(math.degrees(math.atan2(z, math.hypot(x, y))), 4),
         }
-        place = {} if self.grid.far else {"position_m": [x, y, z]}
-        return {**place, **angles, "level_db": source.level_db}
+        place = {} if self.grid.far else {"position_m": [round(value, 6) + 0.0 for value in (x, y, z)]}
+        return {**place, **angles, "level_db": round(source.level_db, 3)}
 
 
 def _plain(level: FloatArray) -> float | None:
     """A level that JSON can hold; None for nothing at all."""
-    return float(level) if np.isfinite(level) else None
+    return round(float(level), 3) if np.isfinite(level) else None
