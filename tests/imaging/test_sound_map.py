@@ -216,6 +216,8 @@ def test_recordings_and_bands_that_are_refused(spiral: MicrophoneArray, plane: M
         sound_map(recording, plane, [])
     with pytest.raises(ShapeError, match="no distance"):
         sound_map(recording, MapGrid.sphere(), BANDS, reference="1 m")
+    with pytest.raises(ShapeError, match="'array' or '1 m'"):
+        sound_map(recording, plane, BANDS, reference="microphone 1")
     with pytest.raises(ShapeError, match="pascal"):
         sound_map(recording, plane, BANDS, pascal=0.0)
     mono = Recording(recording.samples[:1], RATE, MicrophoneArray.from_positions([[0.0, 0.0, 0.0]]))
@@ -257,6 +259,24 @@ def test_two_microphones_make_a_map(plane: MapGrid) -> None:
 def test_grids_that_are_none(make: object) -> None:
     with pytest.raises(ArraySceneError, match=r"came|needed|origin"):
         make()  # type: ignore[operator]
+
+
+def test_progress_goes_to_the_end(recording: Recording, plane: MapGrid, spiral: MicrophoneArray) -> None:
+    seen: dict[str, list[float]] = {}
+    Imager(spiral, plane, BANDS, method=Conventional()).image(
+        recording, lambda step, done: seen.setdefault(step, []).append(done)
+    )
+    assert list(seen) == ["cross spectra", "conventional beamforming"]
+    assert all(done == sorted(done) and done[-1] == 1.0 for done in seen.values())
+
+
+def test_maps_and_grids_cannot_be_changed(cleaned: SoundMap) -> None:
+    for values in (cleaned.power, cleaned.grid.points):
+        with pytest.raises(ValueError, match="read-only"):
+            values[0, 0] = 1.0
+    points = np.ones((1, 3))
+    MapGrid("sphere", points, (1,), 0.1)
+    points[0, 0] = 2.0
 
 
 def test_half_a_sphere() -> None:

@@ -47,7 +47,9 @@ class MapGrid:
     far: bool = False
 
     def __post_init__(self) -> None:
-        self.points.flags.writeable = False
+        points = np.array(self.points, dtype=np.float64)
+        points.flags.writeable = False
+        object.__setattr__(self, "points", points)
 
     def __repr__(self) -> str:
         size = " x ".join(map(str, self.shape))

@@ -65,7 +65,7 @@ class Imager:
         n_fft: samples a window; None: as long as the bands and the array's size need.
         speed_of_sound: m/s.
 
-    Raises: ShapeError for no bands, a `pascal` that is not positive, or levels at 1 m of directions.
+    Raises: ShapeError for no bands, a `pascal` that is not positive, another reference, or levels at 1 m of directions.
     """
 
     array: MicrophoneArray
@@ -83,6 +83,8 @@ class Imager:
             raise ShapeError("bands: none came; name at least one, such as 1000")
         if self.pascal is not None and not 0 < self.pascal < math.inf:
             raise ShapeError(f"sound map: pascal = {self.pascal} came; a positive number is needed")
+        if self.reference not in ("array", "1 m"):
+            raise ShapeError(f"sound map: reference {self.reference!r} came; 'array' or '1 m' is needed")
         if self.reference == "1 m" and self.grid.far:
             raise ShapeError("sound map: levels at 1 m were asked for; directions have no distance: take a sphere with a radius")
 

@@ -74,7 +74,9 @@ class SoundMap:
             raise ShapeError(
                 f"SoundMap: power of shape {self.power.shape} came; ({len(self.bands)}, {self.grid.n_points}) is needed"
             )
-        self.power.flags.writeable = False
+        power = np.array(self.power, dtype=np.float64)
+        power.flags.writeable = False
+        object.__setattr__(self, "power", power)
 
     @property
     def unit(self) -> str:
