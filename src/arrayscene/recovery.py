@@ -20,11 +20,12 @@ from arrayscene.diagnosis import suspicion
 from arrayscene.diarisation import cut
 from arrayscene.errors import GeometryError, RecordingError, ShapeError
 from arrayscene.health import check
-from arrayscene.listening import Heard, listen
+from arrayscene.listening import BLOCK_SECONDS, Heard, listen
 from arrayscene.localize import direction_grid
 from arrayscene.networks import SceneNet, load_scene_net
 from arrayscene.notices import assumptions, suspicions, warnings_about
 from arrayscene.recording import Recording
+from arrayscene.reverberation import decay_time
 from arrayscene.scene import Scene, Source
 from arrayscene.unmixing import Unmixed, unmix
 
@@ -201,8 +202,15 @@ def _choose(method: str, good: Recording, heard: Heard, guided: bool, network: S
         duration=good.duration,
         sample_rate=good.sample_rate,
         guided=guided,
+        reverberation=_reverberation(good),
         network=network,
     )
+
+
+def _reverberation(good: Recording) -> float | None:
+    """T60 of the first block, as the first microphone hears it."""
+    _, block = next(iter(good.blocks(min(BLOCK_SECONDS, good.duration), 0.0)))
+    return decay_time(block.samples[0], good.sample_rate)
 
 
 def _measure(
