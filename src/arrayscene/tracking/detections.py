@@ -42,8 +42,8 @@ MEMORY_SECONDS = 4.0
 QUIET = 0.02
 """Share of that level below which a band does not vote."""
 
-TOLERANCE = 1e-3
-"""Error of the factored steering, relative to its norm."""
+TOLERANCE = 0.03
+"""Error of the factored steering, relative to its Frobenius norm: far below what noise and rooms do to the phases."""
 
 
 class Detections(NamedTuple):
@@ -134,15 +134,16 @@ class FrameDirections:
                 f"FrameDirections: {sample_rate} Hz leave no band above {LOWEST_HZ:.0f} Hz; resample to 8000 Hz or more"
             )
         self._first, self._last = edges[0].start, edges[-1].stop
-        self.bands = [_Band(slice(b.start - self._first, b.stop - self._first), *self._factors(b, frequencies, speed_of_sound)) for b in edges]
+        self.bands = [
+            _Band(slice(bins.start - self._first, bins.stop - self._first), *self._factors(bins, frequencies, speed_of_sound))
+            for bins in edges
+        ]
         self._forget = float(np.exp(-self.frame_seconds / MEMORY_SECONDS))
 
     def init(self) -> FrontState:
         """State before the first sample."""
-        n_mics = self.array.n_mics
-        return FrontState(
-            np.zeros((n_mics, self.stft.latency), np.float32), np.zeros((n_mics, 0), np.float32), np.zeros(len(self.bands)), 0.0, 0
-        )
+        tail, nothing = (np.zeros((self.array.n_mics, n), np.float32) for n in (self.stft.latency, 0))
+        return FrontState(tail, nothing, np.zeros(len(self.bands)), 0.0, 0)
 
     def step(self, samples: NDArray[Any], state: FrontState) -> tuple[list[Detections], FrontState]:
         """Detections of the frames that (mic, sample) more samples complete; any number of samples, also none.
@@ -258,16 +259,15 @@ def _factored(steering: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArr
     """(pattern, rank), (rank, direction) with a product within `TOLERANCE` of `steering`; itself where that is no smaller."""
     n_patterns, n_directions = steering.shape
     generator = np.random.default_rng(0)
-    rank, norm = 16, np.linalg.norm(steering)
+    rank, norm = 16, float(np.linalg.norm(steering))
     while 2 * rank < min(n_patterns, n_directions):
-        # Randomised range finder: as exact as it needs to be, and the residual is measured, not believed.
+        # Randomised range finder; what it misses is measured, not believed.
         probe = generator.standard_normal((n_directions, rank + 8)).astype(np.float32)
         basis = np.linalg.qr(steering @ probe)[0]
         coefficients = basis.T @ steering
-        u, s, v = np.linalg.svd(coefficients @ coefficients.T)[0], None, None
-        basis = basis @ u[:, :rank]
+        basis = basis @ np.linalg.svd(coefficients @ coefficients.T)[0][:, :rank]
         coefficients = basis.T @ steering
-        if np.sqrt(max(norm**2 - np.linalg.norm(coefficients) ** 2, 0.0)) <= TOLERANCE**0.5 * norm:
+        if max(norm**2 - float(np.linalg.norm(coefficients)) ** 2, 0.0) <= (TOLERANCE * norm) ** 2:
             return np.ascontiguousarray(basis), np.ascontiguousarray(coefficients)
         rank = rank * 3 // 2
     return np.eye(n_patterns, dtype=np.float32), np.ascontiguousarray(steering)

@@ -44,13 +44,13 @@ class Voice(NamedTuple):
     """Mean spectrum and level of one track's frames.
 
     Attributes:
-        count: (band,) frames in which the band was its own.
+        frames: (band,) frames in which the band was its own.
         spectrum: (band,) dB relative to the level.
         n_frames: frames.
         level: mean dB.
     """
 
-    count: FloatArray
+    frames: FloatArray
     spectrum: FloatArray
     n_frames: float
     level: float
@@ -60,20 +60,20 @@ class Voice(NamedTuple):
         own = np.isfinite(bands_db)
         if own.sum() < 4:
             return self
-        known = own & (self.count > 0)
+        known = own & (self.frames > 0)
         level = float((bands_db[known] - self.spectrum[known]).mean() if known.any() else bands_db[own].mean())
-        count = np.minimum(self.count + own, longest)
+        count = np.minimum(self.frames + own, longest)
         change = np.where(own, bands_db - level - self.spectrum, 0.0)
         n_frames = min(self.n_frames + 1, longest)
         return Voice(count, self.spectrum + change / np.maximum(count, 1), n_frames, self.level + (level - self.level) / n_frames)
 
     def likeness(self, other: Voice, config: IdentityConfig) -> float:
         """Log likelihood that both are one voice."""
-        shared = (self.count >= 3) & (other.count >= 3)
+        shared = (self.frames >= 3) & (other.frames >= 3)
         if shared.sum() < 4:
             return 0.0
-        frames = (config.independent / self.count[shared]) + (config.independent / other.count[shared])
-        variance = config.spectrum_db**2 * frames + config.drift_db**2
+        rarity = config.independent / self.frames[shared] + config.independent / other.frames[shared]
+        variance = config.spectrum_db**2 * rarity + config.drift_db**2
         difference = self.spectrum[shared] - other.spectrum[shared]
         offset = float((difference / variance).sum() / (1 / variance).sum())
         # Bands overlap by half, so that two of them tell what one does.
@@ -120,6 +120,7 @@ class IdentityState(NamedTuple):
     names: Mapping[int, int]
     traces: Mapping[int, Trace]
     meetings: Mapping[tuple[int, int], Meeting]
+    next_name: int
 
 
 class Identities:
@@ -141,17 +142,21 @@ class Identities:
 
     def init(self) -> IdentityState:
         """State before the first frame."""
-        return IdentityState({}, {}, {})
+        return IdentityState({}, {}, {}, 1)
 
     def step(
         self, frame: TrackFrame, detections: Detections, state: IdentityState
     ) -> tuple[NDArray[np.int64], list[Exchange], IdentityState]:
-        """Names of the frame's tracks, exchanges decided in this frame, and the next state."""
-        rows = {int(track): row for row, track in enumerate(frame.ids)}
-        names = {track: state.names.get(track, track) for track in rows}
+        """(track,) names of the frame's tracks, 0 for what is not believed; exchanges decided in this frame; the next state."""
+        rows = {int(frame.ids[row]): int(row) for row in np.flatnonzero(frame.believed)}
+        names = {track: state.names[track] for track in rows if track in state.names}
+        new = [track for track in rows if track not in names]
+        names |= {track: state.next_name + number for number, track in enumerate(new)}
         meetings = self._meetings(frame, rows, state)
         busy = {track for pair, meeting in meetings.items() if meeting.parted is None for track in pair}
-        traces = {track: self._traced(frame, detections, row, state.traces.get(track), track in busy) for track, row in rows.items()}
+        traces = {
+            track: self._traced(frame, detections, row, state.traces.get(track), track in busy) for track, row in rows.items()
+        }
         exchanges = []
         for pair, meeting in list(meetings.items()):
             if meeting.parted == frame.time:
@@ -167,8 +172,8 @@ class Identities:
                 order = (1, 0) if changed else (0, 1)
                 for track, own, now in zip(pair, order, after, strict=True):
                     traces[track] = now._replace(voice=_joined(meeting.before[own].voice, now.voice))
-        found = np.array([names[int(track)] for track in frame.ids], np.int64)
-        return found, exchanges, IdentityState(names, traces, meetings)
+        found = np.array([names.get(int(track), 0) for track in frame.ids], np.int64)
+        return found, exchanges, IdentityState(names, traces, meetings, state.next_name + len(new))
 
     def gain(self, before: tuple[Trace, Trace], after: tuple[Trace, Trace]) -> float:
         """Log likelihood that two sources changed tracks, less that each kept its own."""
@@ -182,9 +187,7 @@ class Identities:
 
         return story(1, 0) - story(0, 1)
 
-    def _meetings(
-        self, frame: TrackFrame, rows: Mapping[int, int], state: IdentityState
-    ) -> dict[tuple[int, int], Meeting]:
+    def _meetings(self, frame: TrackFrame, rows: Mapping[int, int], state: IdentityState) -> dict[tuple[int, int], Meeting]:
         vectors = frame.directed.vectors
         meetings = {}
         for first in rows:
@@ -233,16 +236,16 @@ def spin(trace: Trace) -> FloatArray:
 
 
 def _afresh(trace: Trace) -> Trace:
-    n_bands = len(trace.voice.count)
+    n_bands = len(trace.voice.frames)
     return Trace(trace.times[-1:], trace.vectors[-1:], Voice(np.zeros(n_bands), np.zeros(n_bands), 0, 0.0))
 
 
 def _joined(one: Voice, other: Voice) -> Voice:
     """Both voices' frames as one voice's."""
-    shared = (one.count > 0) & (other.count > 0)
+    shared = (one.frames > 0) & (other.frames > 0)
     offset = float((other.spectrum - one.spectrum)[shared].mean()) if shared.any() else 0.0
-    count = one.count + other.count
-    spectrum = (one.count * one.spectrum + other.count * (other.spectrum - offset)) / np.maximum(count, 1)
+    count = one.frames + other.frames
+    spectrum = (one.frames * one.spectrum + other.frames * (other.spectrum - offset)) / np.maximum(count, 1)
     n_frames = one.n_frames + other.n_frames
     level = (one.n_frames * one.level + other.n_frames * (other.level + offset)) / max(n_frames, 1)
     return Voice(count, spectrum, n_frames, level)

@@ -39,8 +39,8 @@ class TrackerConfig(NamedTuple):
     """
 
     motion: Motion = Motion()
-    detection: float = 0.65
-    talk: float = 1.5
+    detection: float = 0.45
+    talk: float = 3.0
     pause: float = 1.0
     even_strength: float = 0.075
     strength_slope: float = 2.7
@@ -64,17 +64,19 @@ class TrackerState(NamedTuple):
 
     Attributes:
         directed: directions, velocities and covariances.
-        ids: identities, from 1 in the order of confirmation; 0 for a track that is not believed yet.
+        ids: from 1 in the order of birth, never given twice.
+        believed: whether it is a track already, or only a supposition.
         activity: probability that the source sounds.
         odds: log odds that there is a source at all.
         strength: of detections, recursive mean while the source sounds.
         sounded: seconds in which it has sounded.
         silent: seconds since it was last detected.
-        next_id: identity of the next that is confirmed.
+        next_id: of the next that is born.
     """
 
     directed: Directed
     ids: NDArray[np.int64]
+    believed: NDArray[np.bool_]
     activity: FloatArray
     odds: FloatArray
     strength: FloatArray
@@ -84,25 +86,29 @@ class TrackerState(NamedTuple):
 
 
 class TrackFrame(NamedTuple):
-    """The believed tracks of one frame.
+    """The tracks of one frame, believed or not.
 
     Attributes:
         time: seconds.
-        ids: (track,) identities.
+        ids: (track,) of the tracker.
+        believed: (track,) whether it is a track; the others may become one, and then their past counts.
         directed: directions, velocities and covariances after this frame's detections.
         activity: (track,) probability that it sounds.
         strength: (track,) 0 to 1.
         detection: (track,) which of the frame's detections was assigned to it; -1: none.
         variance: (track,) rad^2 of that detection.
+        evidence: (track,) log likelihood of what was detected, or not, if it sounds less that if it does not.
     """
 
     time: float
     ids: NDArray[np.int64]
+    believed: NDArray[np.bool_]
     directed: Directed
     activity: FloatArray
     strength: FloatArray
     detection: NDArray[np.intp]
     variance: FloatArray
+    evidence: FloatArray
 
 
 class Tracker:
@@ -111,13 +117,14 @@ class Tracker:
     A detection z of a source that is predicted at u with covariance S, sounds with probability a and is then detected with
     probability P, has the log likelihood ratio against a false one
 
-        log(a P / expected) + log odds(strength) + log N(z; u, S) |space|
+        log(P / expected) + log odds(strength) + log N(z; u, S) |space|
 
-    Detections and tracks are assigned so that the sum of these, less log(1 - a P) for a miss, is largest: first those that are
-    believed, then the others. The ratios add up to the log odds of a track, which decide when it is believed (Wald's
-    sequential test), and drive the probability that it sounds (a hidden Markov model of talk and pause). A track that pauses
-    coasts: its velocity dies out and its variance grows, until it is detected again or its patience ends. Where two tracks are
-    closer than two sources can be told apart, a miss says little and a detection is less exact, so that both go on as they went.
+    Detections and tracks are assigned so that the sum of these, with log a and less log(1 - a P) for a miss, is largest: first
+    those that are believed, then the others. The ratios add up to the log odds of a track, which decide when it is believed
+    (Wald's sequential test), and drive the probability that it sounds (a hidden Markov model of talk and pause). A track that
+    pauses coasts: its velocity dies out and its variance grows, until it is detected again or its patience ends. Where two tracks
+    are closer than two sources can be told apart, a miss says little and a detection is less exact, so that both go on as they
+    went.
 
     Args:
         space: where directions live, `space_of(grid)`.
@@ -138,57 +145,50 @@ class Tracker:
                 f"Tracker: frame_seconds={frame_seconds} and max_sources={self.config.max_sources} came; positive seconds and at"
                 " least one source are needed"
             )
-        self._stops, self._starts = (1 - math.exp(-frame_seconds / mean) for mean in (self.config.talk, self.config.pause))
+        self.stops, self.starts = (1 - math.exp(-frame_seconds / mean) for mean in (self.config.talk, self.config.pause))
 
     def init(self) -> TrackerState:
         """State before the first frame."""
         d, none = self.space.n_tangents, np.zeros(0)
         nobody = Directed(np.zeros((0, 3)), np.zeros((0, d, 3)), np.zeros((0, d)), np.zeros((0, 2 * d, 2 * d)))
-        return TrackerState(nobody, np.zeros(0, np.int64), none, none, none, none, none, 1)
+        return TrackerState(nobody, np.zeros(0, np.int64), np.zeros(0, bool), none, none, none, none, none, 1)
 
     def step(self, detections: Detections, state: TrackerState) -> tuple[TrackFrame, TrackerState]:
         """Take in one frame."""
         config = self.config
         forecast = predicted(state.directed, self.frame_seconds, self.space, config.motion)
-        activity = state.activity * (1 - self._stops) + (1 - state.activity) * self._starts
-        crowd = self._crowded(forecast, state.ids > 0)
+        activity = state.activity * (1 - self.stops) + (1 - state.activity) * self.starts
         odds, variances = self._judge(detections.strength)
-        chance = config.detection * activity
-        steps = innovations(forecast, detections.vectors, self.space)
+        crowd = self._crowded(forecast, state.believed)
         spread = np.where(crowd[:, None], config.crowded**2, 1.0) * variances
-        gains = self._gains(forecast, steps, spread, odds, chance)
-        partner = self._assign(gains, state.ids > 0)
+        steps = innovations(forecast, detections.vectors, self.space)
+        likelihood = self._likelihood(forecast, steps, spread) + math.log(config.detection / config.expected) + odds
+        partner = self._assign(likelihood, activity, state.believed)
         seen = partner >= 0
         directed = _put(forecast, seen, self._corrected(forecast, steps, spread, partner, seen))
         # Where a neighbour took the only detection, a miss says little.
         taken = self._overshadowed(forecast, directed, seen)
-        missed = np.log1p(-chance * np.where(taken, 0.25, 1.0))
-        ratio = missed.copy()
-        ratio[seen] = gains[seen, partner[seen]] + np.log1p(-chance[seen])
-        activity = self._sounding(activity, ratio, seen, taken, chance)
-        state = TrackerState(
+        evidence = np.where(taken, math.log1p(-0.25 * config.detection), math.log1p(-config.detection))
+        evidence[seen] = likelihood[seen, partner[seen]]
+        sounding = activity * np.exp(np.clip(evidence, -20, 20))
+        either = sounding + 1 - activity
+        activity = sounding / either
+        state = state._replace(
             directed=directed,
-            ids=state.ids,
             activity=activity,
-            odds=np.minimum(state.odds + ratio, 2 * config.confirm),
+            odds=np.minimum(state.odds + np.log(either), 2 * config.confirm),
             strength=_followed(state.strength, detections.strength, partner),
             sounded=state.sounded + self.frame_seconds * (activity > 0.5),
             silent=np.where(seen, 0.0, state.silent + self.frame_seconds),
-            next_id=state.next_id,
         )
-        alive, confirmed = self._survivors(state)
-        ids, next_id = _named(state.ids, alive & confirmed & (state.ids == 0), state.next_id)
-        state = _rows(state._replace(ids=ids, next_id=next_id), alive)
-        shown = state.ids > 0
+        alive, believed = self._survivors(state)
+        state = _rows(state._replace(believed=believed), alive)
+        variance = np.zeros(len(seen))
+        variance[seen] = spread[seen, partner[seen]]
         frame = TrackFrame(
-            detections.time,
-            state.ids[shown],
-            state.directed.take(shown),
-            state.activity[shown],
-            state.strength[shown],
-            partner[alive][shown],
-            np.where(seen, spread[np.arange(len(partner)), partner] if len(odds) else 0.0, 0.0)[alive][shown],
-        )
+            detections.time, state.ids, state.believed, state.directed, state.activity, state.strength, partner[alive],
+            variance[alive], evidence[alive],
+        )  # fmt: skip
         unclaimed = np.setdiff1d(np.arange(len(odds)), partner[seen])
         return frame, self._born(state, detections, odds, variances, unclaimed)
 
@@ -206,10 +206,8 @@ class Tracker:
         np.fill_diagonal(near, False)
         return np.asarray((near & believed[None]).any(axis=1))
 
-    def _gains(
-        self, forecast: Directed, steps: FloatArray, variances: FloatArray, odds: FloatArray, chance: FloatArray
-    ) -> FloatArray:
-        """(track, detection) how much an assignment adds to the log likelihood; -inf beyond the gate."""
+    def _likelihood(self, forecast: Directed, steps: FloatArray, variances: FloatArray) -> FloatArray:
+        """(track, detection) log density of the innovations over that of false detections; -inf beyond the gate."""
         d = self.space.n_tangents
         S = forecast.covariance[:, None, :d, :d] + variances[..., None, None] * np.eye(d)
         if d == 1:
@@ -219,13 +217,13 @@ class Tracker:
             a, b = steps[..., 0], steps[..., 1]
             distance = (S[..., 1, 1] * a**2 - 2 * S[..., 0, 1] * a * b + S[..., 0, 0] * b**2) / determinant
         density = -0.5 * (distance + np.log(determinant) + d * math.log(2 * math.pi)) + math.log(self.space.measure)
-        gains = np.log(np.maximum(chance, 1e-6) / self.config.expected)[:, None] + odds + density - np.log1p(-chance)[:, None]
-        return np.where(distance <= self.config.gate**2, gains, -np.inf)
+        return np.where(distance <= self.config.gate**2, density, -np.inf)
 
-    def _assign(self, gains: FloatArray, believed: NDArray[np.bool_]) -> NDArray[np.intp]:
+    def _assign(self, likelihood: FloatArray, activity: FloatArray, believed: NDArray[np.bool_]) -> NDArray[np.intp]:
         """(track,) the detection assigned to each, or -1: the believed choose first."""
         from scipy.optimize import linear_sum_assignment
 
+        gains = likelihood + (np.log(np.maximum(activity, 1e-6)) - np.log1p(-self.config.detection * activity))[:, None]
         partner = np.full(len(gains), -1, np.intp)
         free = np.arange(gains.shape[1])
         for tracks in (np.flatnonzero(believed), np.flatnonzero(~believed)):
@@ -248,31 +246,21 @@ class Tracker:
         near = forecast.vectors @ directed.vectors.T > math.cos(self.config.apart)
         return np.asarray((near & seen[None]).any(axis=1) & ~seen)
 
-    def _sounding(
-        self, activity: FloatArray, ratio: FloatArray, seen: NDArray[np.bool_], taken: NDArray[np.bool_], chance: FloatArray
-    ) -> FloatArray:
-        """Posterior of sounding: a detection must come from there unless it is false; a miss may be chance or silence."""
-        silent = 1 - activity
-        with_sound = np.where(taken, 1 - 0.25 * self.config.detection, 1 - self.config.detection)
-        likely = np.where(seen, np.exp(np.clip(ratio, -20, 20)), activity * with_sound)
-        return np.asarray(likely / (likely + silent))
-
     def _survivors(self, state: TrackerState) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """(track,) whether it lives on, and whether it is believed from now on."""
         config = self.config
-        old = state.ids > 0
+        old = state.believed
         patience = np.minimum(config.patience, state.sounded + 0.5)
         alive = np.where(old, state.silent <= patience, (state.odds > config.discard) & (state.silent < 1.0))
-        confirmed = state.odds >= config.confirm
+        new = ~old & alive & (state.odds >= config.confirm)
         # Two new tracks of one source, or a new one beside an old one: the older stays.
         near = state.directed.vectors @ state.directed.vectors.T > math.cos(config.apart / 2)
         earlier = np.tri(len(old), k=-1, dtype=bool)
-        confirmed &= ~(near & earlier & (old | confirmed)[None]).any(axis=1)
+        new &= ~(near & earlier & (old | new)[None]).any(axis=1)
         room = config.max_sources - int((old & alive).sum())
-        candidates = np.flatnonzero(confirmed & ~old & alive)
-        candidates = candidates[np.argsort(-state.odds[candidates], kind="stable")]
-        confirmed[candidates[max(room, 0) :]] = False
-        return np.asarray(alive), np.asarray(confirmed)
+        strongest = np.flatnonzero(new)[np.argsort(-state.odds[new], kind="stable")]
+        new[strongest[max(room, 0) :]] = False
+        return np.asarray(alive), np.asarray(old | new)
 
     def _born(
         self, state: TrackerState, detections: Detections, odds: FloatArray, variances: FloatArray, unclaimed: NDArray[np.intp]
@@ -285,13 +273,14 @@ class Tracker:
         n = len(rows)
         return TrackerState(
             Directed(*(np.concatenate(parts) for parts in zip(state.directed, new, strict=True))),
-            np.append(state.ids, np.zeros(n, np.int64)),
+            np.append(state.ids, state.next_id + np.arange(n)),
+            np.append(state.believed, np.zeros(n, bool)),
             np.append(state.activity, np.full(n, 0.9)),
             np.append(state.odds, self.config.birth + odds[rows]),
             np.append(state.strength, detections.strength[rows]),
             np.append(state.sounded, np.full(n, self.frame_seconds)),
             np.append(state.silent, np.zeros(n)),
-            state.next_id,
+            state.next_id + n,
         )
 
 
@@ -310,12 +299,15 @@ def _followed(strength: FloatArray, detected: FloatArray, partner: NDArray[np.in
     return found
 
 
-def _named(ids: NDArray[np.int64], new: NDArray[np.bool_], next_id: int) -> tuple[NDArray[np.int64], int]:
-    n = int(new.sum())
-    named = ids.copy()
-    named[new] = np.arange(next_id, next_id + n)
-    return named, next_id + n
-
-
 def _rows(state: TrackerState, rows: NDArray[np.bool_]) -> TrackerState:
-    return TrackerState(state.directed.take(rows), *(part[rows] for part in state[1:-1]), state.next_id)
+    return TrackerState(
+        directed=state.directed.take(rows),
+        ids=state.ids[rows],
+        believed=state.believed[rows],
+        activity=state.activity[rows],
+        odds=state.odds[rows],
+        strength=state.strength[rows],
+        sounded=state.sounded[rows],
+        silent=state.silent[rows],
+        next_id=state.next_id,
+    )
