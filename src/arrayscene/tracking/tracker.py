@@ -56,6 +56,7 @@ class TrackerConfig(NamedTuple):
     confirm: float = 7.0
     discard: float = -7.0
     patience: float = 5.0
+    loyalty: float = 1.0
     max_sources: int = 8
 
 
@@ -250,7 +251,7 @@ class Tracker:
         """(track,) whether it lives on, and whether it is believed from now on."""
         config = self.config
         old = state.believed
-        patience = np.minimum(config.patience, state.sounded + 0.5)
+        patience = np.minimum(config.patience, config.loyalty * state.sounded + 0.5)
         alive = np.where(old, state.silent <= patience, (state.odds > config.discard) & (state.silent < 1.0))
         new = ~old & alive & (state.odds >= config.confirm)
         # Two new tracks of one source, or a new one beside an old one: the older stays.
