@@ -29,9 +29,7 @@ class Kind(NamedTuple):
     format: str
 
 
-def write_folder(
-    directory: str | os.PathLike[str], kind: Kind, fill: Callable[[Path], None], *, overwrite: bool = False
-) -> Path:
+def write_folder(directory: str | os.PathLike[str], kind: Kind, fill: Callable[[Path], None], *, overwrite: bool = False) -> Path:
     """Let `fill` write into a hidden folder beside the target, which then takes its place; what was there stays until then.
 
     Args:

@@ -22,8 +22,8 @@ class Motion(NamedTuple):
         jitter: rad per square root of a second, what else changes the direction.
     """
 
-    speed: float = math.radians(18.0)
-    persistence: float = 1.5
+    speed: float = math.radians(10.0)
+    persistence: float = 4.0
     jitter: float = math.radians(1.0)
 
     def transition(self, seconds: float) -> tuple[FloatArray, FloatArray]:

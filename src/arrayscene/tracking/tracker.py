@@ -33,13 +33,14 @@ class TrackerConfig(NamedTuple):
         gate: normalised distance (standard deviations) beyond which a detection cannot belong to a track.
         birth: log odds that a detection which nobody claims is a new source, before its strength is looked at.
         confirm, discard: log odds at which a new track is believed, or given up.
-        patience: longest pause after which a source is still the same; a track pauses at most as long as it has sounded, and
-            half a second more.
+        patience: longest pause after which a source is still the same.
+        loyalty: a track pauses at most so many times as long as it has sounded, and half a second more: what was heard once
+            and never again was a reflection.
         max_sources: tracks that are believed at one time.
     """
 
     motion: Motion = Motion()
-    detection: float = 0.45
+    detection: float = 0.35
     talk: float = 3.0
     pause: float = 1.0
     even_strength: float = 0.075
@@ -56,7 +57,7 @@ class TrackerConfig(NamedTuple):
     confirm: float = 7.0
     discard: float = -7.0
     patience: float = 5.0
-    loyalty: float = 1.0
+    loyalty: float = 3.0
     max_sources: int = 8
 
 

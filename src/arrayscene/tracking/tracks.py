@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from arrayscene.array import MicrophoneArray
+from arrayscene.tracking.detections import Detections
+
 FloatArray = NDArray[np.floating[Any]]
 
 
@@ -46,9 +49,7 @@ class Track:
         """(time, 3) unit vectors towards the source; angles that the array cannot know count as 0."""
         azimuth = np.zeros(len(self.times)) if self.azimuth is None else self.azimuth
         elevation = np.zeros(len(self.times)) if self.elevation is None else self.elevation
-        return np.stack(
-            [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)], axis=-1
-        )
+        return np.stack([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)], axis=-1)
 
 
 @dataclass(frozen=True)
@@ -57,18 +58,20 @@ class Tracks:
 
     Attributes:
         tracks: in the order of their ids.
+        detections: what every frame was made of.
         duration: seconds of the recording.
         frame_seconds: from frame to frame.
-        array: name of the array.
+        array: the microphones that were used.
         ambiguity: "none", "mirror" or "cone": directions that it cannot tell apart.
         assumptions, warnings: sentences for the user.
         inputs: names of the input files.
     """
 
     tracks: Sequence[Track]
+    detections: Sequence[Detections]
     duration: float
     frame_seconds: float
-    array: str
+    array: MicrophoneArray
     ambiguity: str
     assumptions: Sequence[str] = ()
     warnings: Sequence[str] = ()
@@ -76,9 +79,5 @@ class Tracks:
 
     @property
     def times(self) -> NDArray[np.float64]:
-        """(time,) seconds, middle of every frame of the recording."""
-        return (np.arange(int(self.duration / self.frame_seconds + 1e-6)) + 0.5) * self.frame_seconds
-
-    def sounding(self, track: Track) -> NDArray[np.intp]:
-        """Indices into `times` of a track's own times."""
-        return np.asarray(np.clip(np.round(track.times / self.frame_seconds - 0.5), 0, max(len(self.times) - 1, 0)), np.intp)
+        """(time,) seconds, middle of every frame."""
+        return np.array([detections.time for detections in self.detections])
