@@ -67,7 +67,8 @@ def tracks_csv(tracks: Tracks) -> str:
                     number(float(track.activity[n]), 3), int(track.active[n]), number(float(track.strength[n]), 4),
                 )
             )  # fmt: skip
-    writer.writerows(sorted(rows, key=lambda row: row[:2]))
+    rows.sort(key=lambda row: (row[0], row[1]))
+    writer.writerows(rows)
     return text.getvalue()
 
 
