@@ -10,12 +10,14 @@
     decoders/      Decoder: D, from microphones to sources
     recovery.py    recover: the whole line, one page
     scene.py       Scene and Source: what was recovered
+    tracking/      track: sources that move, and who is who
     report/        write_scene: the scene as a folder to read and hear
     simulate/      simulate_scene: recordings with known truth
     datasets/      AudioDiffusionDataset: scenes to train on
     networks/      AudioDiffusionNet: A fixed, D trained
     worlds/        World: any number of scenes with known truth, for training and testing
     metrics/       how close a result is to the truth
+    evaluation/    evaluate: a result on disk against a truth on disk
 
 Names are imported when they are first used, so `import arrayscene` costs next to nothing.
 """
@@ -26,7 +28,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from arrayscene import datasets, decoders, localize, metrics, networks, report, response, simulate, worlds
+    from arrayscene import (
+        datasets,
+        decoders,
+        evaluation,
+        localize,
+        metrics,
+        networks,
+        report,
+        response,
+        simulate,
+        tracking,
+        worlds,
+    )
     from arrayscene.array import MicrophoneArray
     from arrayscene.datasets import AudioDiffusionDataset
     from arrayscene.decoders import Decoder, Estimate
@@ -69,6 +83,7 @@ __all__ = [
     "Source",
     "datasets",
     "decoders",
+    "evaluation",
     "load_voice",
     "localize",
     "metrics",
@@ -78,6 +93,7 @@ __all__ = [
     "response",
     "simulate",
     "simulate_scene",
+    "tracking",
     "voice_names",
     "worlds",
     "write_scene",

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TextIO
 import typer
 from typer.core import TyperGroup
 
-from arrayscene.cli import array, bench, convert, demo, doctor, recover, simulate, track
+from arrayscene.cli import array, bench, convert, demo, doctor, evaluate, recover, simulate, track
 from arrayscene.errors import ArraySceneError
 
 USER_ERROR = 2
@@ -57,6 +57,7 @@ app.command("track", short_help="Follow sources that move.")(track.track)
 app.add_typer(array.app, name="array", short_help="Known arrays, and what an array looks like.")
 app.command("convert", short_help="Another format, rate or choice of channels.")(convert.convert)
 app.command("simulate", short_help="Talkers in a room, with the truth beside.")(simulate.simulate)
+app.command("evaluate", short_help="A result against the truth of a simulation.")(evaluate.evaluate)
 app.command("demo", short_help="See it work without a recording.")(demo.demo)
 app.command("bench", short_help="Methods and peers on the same scenes.")(bench.bench)
 app.command("doctor", short_help="Does it work here, and if not, what to do.")(doctor.doctor)

@@ -38,7 +38,7 @@ def coherence_phases(
     """
     n_times, n_bins, n_pairs = phases.shape[0], phases.shape[1], len(pairs)
     n_mics = y.shape[2]
-    power = np.empty(n_mics, np.float32)
+    root = np.empty(n_mics, np.float32)
     tiny = np.float32(1e-30)
     for t in range(n_times):
         first = t * step
@@ -49,7 +49,8 @@ def coherence_phases(
                 for i in range(first, first + length):
                     value = y[i, b, m]
                     own += value.real * value.real + value.imag * value.imag
-                power[m] = own + tiny
+                # The root before the product: powers of near silence underflow when they are multiplied.
+                root[m] = np.sqrt(own + tiny)
                 total += own
             levels[t, b] = total / (n_mics * length)
             coherence = np.float32(0)
@@ -61,7 +62,7 @@ def coherence_phases(
                     real += u.real * v.real + u.imag * v.imag
                     imag += u.imag * v.real - u.real * v.imag
                 size = np.sqrt(real * real + imag * imag) + tiny
-                coherence += size / np.sqrt(power[one] * power[other])
+                coherence += size / (root[one] * root[other])
                 phases[t, b, 0, p], phases[t, b, 1, p] = real / size, imag / size
             coherence /= n_pairs
             weights[t, b] = coherence * coherence
