@@ -59,9 +59,10 @@ class _Crossing(World):
 def crossing_scene(index: int, array: str, speech: Speech, *, seconds: float = 10.0, seed: int = 1) -> Walkers:
     """Two talkers who cross; T60 0.25 to 0.5 s, SNR about 20 dB, 2 to 4 m of way."""
     config = WorldConfig(
-        sample_rate=RATE, duration=seconds, room_length=(4.5, 8.0), room_width=(4.0, 7.0), room_height=(2.5, 3.2), t60=(0.25, 0.5),
-        arrays=(array,), n_talkers=(2, 2), distance=(0.8, 2.5), array_height=(0.9, 1.3), wall_distance=1.5, moving=0.0, speech_share=(1.0, 1.0),
-        diffuse_snr_db=(15.0, 30.0), sensor_snr_db=(30.0, 50.0), point_noise=0.0, clipping=0.0, images_at="reference",
+        sample_rate=RATE, duration=seconds, room_length=(4.5, 8.0), room_width=(4.0, 7.0), room_height=(2.5, 3.2),
+        t60=(0.25, 0.5), arrays=(array,), n_talkers=(2, 2), distance=(0.8, 2.5), array_height=(0.9, 1.3), wall_distance=1.5,
+        moving=0.0, speech_share=(1.0, 1.0), diffuse_snr_db=(15.0, 30.0), sensor_snr_db=(30.0, 50.0), point_noise=0.0,
+        clipping=0.0, images_at="reference",
     )  # fmt: skip
     return as_walkers(_Crossing(config, speech, seed=seed, split="all").scene(index))
 

@@ -86,6 +86,15 @@ def test_tracks_a_table_a_picture_and_what_evaluate_says() -> None:
     assert "identity kept" in run("evaluate", "there", "--truth", truth).stdout
 
 
+def test_tracked_sources_are_heard_alone() -> None:
+    truth = simulated()
+    result = run("track", truth / "mixture.wav", *CIRCLE, "--out", "there", "--signals", "--method", "masking", "--no-picture")
+    assert result.exit_code == 0, result.output
+    assert (Path("there") / "sources" / "source-2.wav").is_file()
+    measures = json.loads(run("evaluate", "there", "--truth", truth, "--json").stdout)
+    assert measures["mean_si_sdr_improvement_db"] > 5
+
+
 def test_json_is_the_whole_of_stdout_and_formats_are_chosen() -> None:
     take = write("take.wav", heard())
     result = run("track", take, *CIRCLE, "--json", "--no-picture", "--format", "none")
@@ -146,6 +155,7 @@ BAD: dict[str, tuple[Callable[[], list[object]], str]] = {
     "silence": (lambda: ["track", write("bad.wav", np.zeros((4, RATE))), *CIRCLE], "silent"),
     "NaN everywhere": (lambda: ["track", write("bad.wav", np.full((4, RATE), np.nan)), *CIRCLE], "bad.wav"),
     "too short": (lambda: ["track", write("bad.wav", heard(0.05)), *CIRCLE], "at least 0.1 s"),
+    "a method for nothing": (lambda: ["track", write("take.wav", heard(1.0)), *CIRCLE, "--method", "mvdr"], "--signals"),
     "unknown format": (lambda: ["track", write("take.wav", heard(1.0)), *CIRCLE, "--format", "xml"], "'xml'"),
     "a result that is none": (lambda: ["evaluate", write("take.wav", heard(1.0)), "--truth", simulated()], "take.wav"),
     "a truth that is none": (lambda: ["evaluate", "x.json", "--truth", "nowhere"], "x.json"),

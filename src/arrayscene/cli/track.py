@@ -12,7 +12,7 @@ import typer
 from arrayscene.cli.channels import channel_numbers
 from arrayscene.cli.progress import progress_bar
 from arrayscene.cli.table import print_table
-from arrayscene.errors import GeometryError
+from arrayscene.errors import GeometryError, RecordingError
 
 if TYPE_CHECKING:
     from arrayscene.tracking import Tracks
@@ -31,6 +31,10 @@ def track(
     formats: Annotated[
         str, typer.Option("--format", metavar="NAME,...", help="Beside tracks.json: csv, odas (JSON lines), rttm, none.")
     ] = "csv,odas,rttm",
+    signals: Annotated[bool, typer.Option("--signals", help="Also write what each source sounds like by itself.")] = False,
+    method: Annotated[
+        str, typer.Option(metavar="NAME", help="With --signals: decoder, as for recover; auto chooses for every block.")
+    ] = "auto",
     channels: Annotated[str | None, typer.Option(metavar="1,2,...", help="File channels to use, counted from 1.")] = None,
     start: Annotated[float | None, typer.Option(metavar="S", help="Begin here, seconds.")] = None,
     stop: Annotated[float | None, typer.Option(metavar="S", help="End here, seconds.")] = None,
@@ -49,10 +53,13 @@ def track(
     from arrayscene.tracking.writer import check_formats, check_target, write_tracks
 
     check_formats(wanted)
+    if method != "auto" and not signals:
+        raise RecordingError(f"--method {method} without --signals came; say --signals to have the sources written")
     check_target(target, overwrite)
 
     from arrayscene.array import MicrophoneArray
     from arrayscene.recording import Recording
+    from arrayscene.tracking import separate
     from arrayscene.tracking import track as track_recording
 
     microphones = MicrophoneArray.resolve(array)
@@ -60,7 +67,9 @@ def track(
     recording = Recording.read(paths, array=microphones, channels=wanted_channels, start=start, stop=stop)
     with progress_bar(quiet) as progress:
         tracks = track_recording(recording, max_sources=sources, progress=progress)
-    write_tracks(tracks, target, formats=wanted, overwrite=overwrite, picture=not no_picture)
+        sounds = separate(recording, tracks, method=method, progress=progress) if signals else None
+    alone = None if sounds is None else (sounds, recording.sample_rate)
+    write_tracks(tracks, target, formats=wanted, overwrite=overwrite, picture=not no_picture, signals=alone)
 
     if as_json:
         sys.stdout.write((target / "tracks.json").read_text(encoding="utf-8"))

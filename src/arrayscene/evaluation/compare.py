@@ -52,7 +52,13 @@ def evaluate(result: str | Path, truth: str | Path, *, gate: float = math.radian
     found, true = read_result(result), read_truth(truth)
     if isinstance(found, FoundScene):
         return _of_scene(found, true, gate)
-    return _of_tracks(found, true, gate)
+    follows = _of_tracks(found.tracks, true, gate)
+    if found.signals is None:
+        return follows
+    return follows._replace(
+        measures=follows.measures | _signals(found.signals, true),
+        target=f"{follows.target}; SI-SDR: the reverberant image at the first microphone",
+    )
 
 
 def seen_by(array: MicrophoneArray, azimuth: FloatArray, elevation: FloatArray) -> FloatArray:

@@ -34,7 +34,20 @@ class FoundScene:
     signals: NDArray[np.float32] | None
 
 
-def read_result(path: str | Path) -> FoundScene | list[Track]:
+@dataclass(frozen=True)
+class FoundTracks:
+    """Sources that move.
+
+    Attributes:
+        tracks: as they were written.
+        signals: (track, sample) each alone; None where there are no signals.
+    """
+
+    tracks: Sequence[Track]
+    signals: NDArray[np.float32] | None
+
+
+def read_result(path: str | Path) -> FoundScene | FoundTracks:
     """A scene (scene.json, or its folder, or any JSON of ours with "sources") or tracks (as `read_tracks` takes them).
 
     Raises: RecordingError for anything else.
@@ -47,13 +60,14 @@ def read_result(path: str | Path) -> FoundScene | list[Track]:
             raise RecordingError(f"{path}: holds no result; give the folder that `recover` or `track` wrote")
         path = inside[0]
     if path.suffix.lower() in (".csv", ".jsonl"):
-        return read_tracks(path)
+        return FoundTracks(read_tracks(path), None)
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RecordingError(f"{path}: cannot be read ({error}); give scene.json or tracks.json, or their folder") from error
     if isinstance(document, dict) and isinstance(document.get("tracks"), list):
-        return read_tracks(path)
+        tracks = read_tracks(path)
+        return FoundTracks(tracks, _signals(path.parent, [entry.get("file") for entry in document["tracks"]]))
     if isinstance(document, dict) and isinstance(document.get("sources"), list):
         return _scene(path, document["sources"])
     raise RecordingError(f"{path}: holds neither sources nor tracks; give scene.json or tracks.json, or their folder")

@@ -4,6 +4,7 @@ from arrayscene.tracking.detections import Detections, FrameDirections
 from arrayscene.tracking.follow import Followed, Follower
 from arrayscene.tracking.identities import Identities, IdentityConfig
 from arrayscene.tracking.kalman import Motion
+from arrayscene.tracking.signals import separate
 from arrayscene.tracking.space import Space, space_of
 from arrayscene.tracking.tracker import Tracker, TrackerConfig, TrackFrame
 from arrayscene.tracking.tracks import Track, Tracks
@@ -23,6 +24,7 @@ __all__ = [
     "Tracker",
     "TrackerConfig",
     "Tracks",
+    "separate",
     "space_of",
     "track",
 ]

@@ -29,6 +29,11 @@ ODAS_SLOTS = 4
 COLUMNS = ("time_s", "id", "azimuth_deg", "elevation_deg", "deviation_deg", "activity", "active", "strength")
 
 
+def source_file(track: Track) -> str:
+    """Path inside the folder of what the source of a track sounds like by itself."""
+    return f"sources/source-{track.id}.wav"
+
+
 def tracks_to_dict(tracks: Tracks, files: Sequence[str] = ()) -> dict[str, Any]:
     """Everything in the tracks, ready for `json.dumps(..., allow_nan=False)`.
 
@@ -44,7 +49,7 @@ def tracks_to_dict(tracks: Tracks, files: Sequence[str] = ()) -> dict[str, Any]:
         "frame_s": number(tracks.frame_seconds, 6),
         "array": tracks.array.name,
         "ambiguity": tracks.ambiguity,
-        "tracks": [_track(track, tracks.frame_seconds) for track in tracks.tracks],
+        "tracks": [_track(track, tracks.frame_seconds, files) for track in tracks.tracks],
         "assumptions": list(tracks.assumptions),
         "warnings": list(tracks.warnings),
         "files": sorted(files),
@@ -176,7 +181,7 @@ def read_tracks(path: str | Path) -> list[Track]:
         raise RecordingError(f"{path}: not readable as tracks ({error!r}); write them anew with `arrayscene track`") from error
 
 
-def _track(track: Track, frame_seconds: float) -> dict[str, Any]:
+def _track(track: Track, frame_seconds: float, files: Sequence[str]) -> dict[str, Any]:
     def angles(values: NDArray[Any] | None) -> list[float | None] | None:
         return None if values is None else [degrees(float(value)) for value in values]
 
@@ -192,6 +197,7 @@ def _track(track: Track, frame_seconds: float) -> dict[str, Any]:
         "activity": [number(float(value), 3) for value in track.activity],
         "strength": [number(float(value), 4) for value in track.strength],
         "sounds": [int(value) for value in track.active],
+        "file": source_file(track) if source_file(track) in files else None,
     }
 
 

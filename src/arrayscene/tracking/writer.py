@@ -7,10 +7,14 @@ from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from arrayscene.errors import RecordingError
 from arrayscene.report import folder as folders
+from arrayscene.report.audio import write_wav
 from arrayscene.report.scene_json import dumps
-from arrayscene.tracking.files import FORMAT, odas_lines, tracks_csv, tracks_rttm, tracks_to_dict
+from arrayscene.tracking.files import FORMAT, odas_lines, source_file, tracks_csv, tracks_rttm, tracks_to_dict
 from arrayscene.tracking.tracks import Tracks
 
 KIND = folders.Kind("tracks", "tracks.json", FORMAT)
@@ -24,6 +28,7 @@ def write_tracks(
     formats: Collection[str] = FORMATS,
     overwrite: bool = False,
     picture: bool = True,
+    signals: tuple[NDArray[np.float32], int] | None = None,
 ) -> Path:
     """Write tracks.json and, as asked for, tracks.csv, tracks.rttm, tracked.jsonl and potential.jsonl (ODAS), tracks.png.
 
@@ -33,6 +38,8 @@ def write_tracks(
         formats: of `FORMATS`.
         overwrite: replace earlier tracks.
         picture: also draw them.
+        signals: (track, sample) what each sounds like, as `separate` returns them, and their sample rate; written to
+            sources/source-N.wav.
 
     Returns:
         The folder.
@@ -41,7 +48,7 @@ def write_tracks(
         RecordingError: an unknown format, or as `arrayscene.report.folder.write_folder`.
     """
     check_formats(formats)
-    return folders.write_folder(directory, KIND, partial(_fill, tracks, formats, picture), overwrite=overwrite)
+    return folders.write_folder(directory, KIND, partial(_fill, tracks, formats, picture, signals), overwrite=overwrite)
 
 
 def check_formats(formats: Collection[str]) -> None:
@@ -56,7 +63,9 @@ def check_target(directory: str | os.PathLike[str], overwrite: bool = False) -> 
     folders.check_target(directory, KIND, overwrite)
 
 
-def _fill(tracks: Tracks, formats: Collection[str], picture: bool, folder: Path) -> None:
+def _fill(
+    tracks: Tracks, formats: Collection[str], picture: bool, signals: tuple[NDArray[np.float32], int] | None, folder: Path
+) -> None:
     texts = {}
     if "csv" in formats:
         texts["tracks.csv"] = tracks_csv(tracks)
@@ -66,6 +75,10 @@ def _fill(tracks: Tracks, formats: Collection[str], picture: bool, folder: Path)
         texts["tracked.jsonl"], texts["potential.jsonl"] = odas_lines(tracks)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
+    if signals is not None:
+        (folder / "sources").mkdir()
+        for track, signal in zip(tracks.tracks, signals[0], strict=True):
+            write_wav(folder / source_file(track), signal, signals[1])
     if picture:
         from arrayscene.tracking.figure import tracks_figure
 
