@@ -28,18 +28,32 @@ def plane_waves(
         paths: degrees of azimuth at times in seconds.
         gates: whether each source sounds at these times; always by default.
     """
+    parts = images(array, paths, seconds, gates=gates, seed=seed)
+    sensors = noise * np.random.default_rng(seed + 1000).standard_normal(parts.shape[1:])
+    return (parts.sum(axis=0) + sensors).astype(np.float32)
+
+
+def images(
+    array: MicrophoneArray,
+    paths: Sequence[Callable[[np.ndarray], np.ndarray]],
+    seconds: float,
+    *,
+    gates: Sequence[Callable[[np.ndarray], np.ndarray]] | None = None,
+    seed: int = 0,
+) -> np.ndarray:
+    """(source, mic, sample) what `plane_waves` adds up."""
     generator = np.random.default_rng(seed)
     n_samples, over = round(seconds * RATE), 8
     times = np.arange(n_samples) / RATE
-    total = noise * generator.standard_normal((array.n_mics, n_samples))
+    found = np.empty((len(paths), array.n_mics, n_samples))
     for n, path in enumerate(paths):
         dense = _voice(generator, n_samples, over, slope=-0.5 - 0.5 * n)
         gate = np.ones(n_samples) if gates is None else gates[n](times)
         azimuth = np.radians(path(times))
         towards = np.stack([np.cos(azimuth), np.sin(azimuth), np.zeros_like(azimuth)])
         at = np.arange(n_samples)[None] + array.positions @ towards / SPEED_OF_SOUND * RATE
-        total += gate * np.interp(at * over, np.arange(over * n_samples), dense)
-    return total.astype(np.float32)
+        found[n] = gate * np.interp(at * over, np.arange(over * n_samples), dense)
+    return found
 
 
 def _voice(generator: np.random.Generator, n_samples: int, over: int, slope: float) -> np.ndarray:
