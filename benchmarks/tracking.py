@@ -30,8 +30,8 @@ from arrayscene.tracking.figure import tracks_figure
 from arrayscene.worlds import Speech, World, WorldConfig
 
 ARRAYS = ("respeaker-usb-4", "circular:8:0.05")
-FIRST, N_SCENES = 5000, 20
-THRESHOLDS = (0.04, 0.06, 0.08, 0.1, 0.12, 0.15)
+FIRST, N_SCENES = 6000, 20
+THRESHOLDS = (0.8, 1.2, 1.6, 2.0, 2.5, 3.0)
 GATE = np.deg2rad(20.0)
 
 

@@ -67,5 +67,5 @@ def _voice(generator: np.random.Generator, n_samples: int, over: int, slope: flo
         spectrum = np.fft.rfft(generator.standard_normal(n_samples)) * inside * shape
         band = np.fft.irfft(np.pad(spectrum, (0, (over - 1) * n_samples // 2)), over * n_samples) * over
         swing = np.sin(2 * np.pi * (generator.uniform(2, 4) * times + generator.random()))
-        total += band * np.clip(5 * swing, 0, 1)
+        total += band * np.clip(5 * swing - 2, 0, 1) ** 2
     return 0.1 * total / np.sqrt(np.mean(total**2))

@@ -23,7 +23,7 @@ def detections(
     seconds: float,
     *,
     noise_deg: float = 2.0,
-    strength: float = 0.2,
+    strength: float = 4.0,
     detected: float = 0.8,
     false: float = 0.5,
     melt_deg: float = 0.0,
@@ -40,7 +40,7 @@ def detections(
         if len(heard) == 2 and abs(heard[0][1] - heard[1][1]) < melt_deg:
             heard = [heard[generator.integers(2)]]
         found = [(azimuth + noise_deg * generator.standard_normal(), strength, n) for n, azimuth in heard]
-        found += [(generator.uniform(-180, 180), 0.03, -1) for _ in range(generator.poisson(false))]
+        found += [(generator.uniform(-180, 180), 0.6, -1) for _ in range(generator.poisson(false))]
         angles = np.radians([azimuth for azimuth, _, _ in found])
         strengths = np.array([s for _, s, _ in found])
         bands = np.full((len(found), BANDS), np.nan)

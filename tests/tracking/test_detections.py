@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from moving import RATE, plane_waves
@@ -10,6 +11,7 @@ from arrayscene.array import MicrophoneArray
 from arrayscene.errors import GeometryError, ShapeError
 from arrayscene.kernels.votes import cluster_votes, coherence_phases
 from arrayscene.tracking import Follower, FrameDirections
+from arrayscene.worlds import diffuse_field
 
 RING = MicrophoneArray.circular(4, 0.05)
 
@@ -54,8 +56,6 @@ def test_heaps_of_votes() -> None:
 
 def test_factored_steering_is_the_steering() -> None:
     """Of 28 pairs a band keeps a few patterns; their product must still be what the response says."""
-    import torch
-
     from arrayscene.response import far_field
 
     array = MicrophoneArray.circular(8, 0.05)
@@ -81,7 +81,7 @@ def test_a_plane_wave_comes_from_where_it_comes(azimuth: float) -> None:
     for frame in found[1:]:
         error = np.angle(np.exp(1j * (np.arctan2(frame.vectors[0, 1], frame.vectors[0, 0]) - np.radians(azimuth))))
         assert abs(np.degrees(error)) < 3
-        assert frame.strength[0] > 0.3
+        assert frame.strength[0] > 3
 
 
 def test_two_at_once(front: FrameDirections) -> None:
@@ -122,6 +122,18 @@ def test_blocks_of_any_length_give_the_same_frames(cuts: list[int]) -> None:
             np.testing.assert_array_equal(one.detections.vectors, other.detections.vectors)
             np.testing.assert_array_equal(one.frame.directed.vectors, other.frame.directed.vectors)
             np.testing.assert_array_equal(one.frame.activity, other.frame.activity)
+
+
+def test_a_diffuse_field_has_the_strength_of_chance(front: FrameDirections) -> None:
+    """Whatever the array: other noise than that which gauged it."""
+    for array in (RING, MicrophoneArray.linear(3, 0.04)):
+        gauged = front if array is RING else FrameDirections(array, RATE)
+        generator = torch.Generator().manual_seed(5)
+        field = diffuse_field(torch.tensor(array.positions)[None], 1, 3 * RATE, sample_rate=RATE, generator=generator)[
+            0, 0
+        ].numpy()
+        found, _ = gauged.step(field, gauged.init())
+        assert np.mean(np.concatenate([frame.strength for frame in found])) == pytest.approx(1, abs=0.15)
 
 
 def test_what_does_not_fit_is_refused(front: FrameDirections) -> None:

@@ -95,7 +95,7 @@ def test_on_the_sphere_over_the_pole() -> None:
         angle = math.radians(50 + 12 * index * FRAME)
         vector = np.array([math.cos(angle), 0.0, math.sin(angle)]) + 0.02 * generator.standard_normal(3)
         frame, state = tracker.step(
-            Detections(index * FRAME, vector[None] / np.linalg.norm(vector), np.array([0.2]), np.ones(1), np.zeros((1, 3))), state
+            Detections(index * FRAME, vector[None] / np.linalg.norm(vector), np.array([4.0]), np.ones(1), np.zeros((1, 3))), state
         )
         ids |= set(frame.ids[frame.believed].tolist())
     assert len(ids) == 1

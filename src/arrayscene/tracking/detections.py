@@ -42,6 +42,9 @@ MEMORY_SECONDS = 4.0
 QUIET = 0.02
 """Share of that level below which a band does not vote."""
 
+CHANCE_FRAMES = 40
+"""Frames of diffuse noise by which the strength of detections is gauged."""
+
 TOLERANCE = 0.03
 """Error of the factored steering, relative to its Frobenius norm: far below what noise and rooms do to the phases."""
 
@@ -52,7 +55,8 @@ class Detections(NamedTuple):
     Attributes:
         time: seconds, middle of the frame.
         vectors: (detection, 3) unit vectors towards the sources.
-        strength: (detection,) 0 to 1, weight of the votes for it: how many bands one wavefront from there dominates.
+        strength: (detection,) weight of the votes for it, how many bands one wavefront from there dominates, relative to what a
+            detection in a diffuse field has on average.
         share: (detection,) 0 to 1, its share of all votes of the frame.
         bands_db: (detection, band) dB, level of the bands that it dominates; nan for those that it does not.
     """
@@ -139,6 +143,8 @@ class FrameDirections:
             for bins in edges
         ]
         self._forget = float(np.exp(-self.frame_seconds / MEMORY_SECONDS))
+        self.chance = 1.0
+        self.chance = self._chance()
 
     def init(self) -> FrontState:
         """State before the first sample."""
@@ -182,12 +188,14 @@ class FrameDirections:
         votes = np.where(loud > QUIET * level[:, None] / weight, votes, 0.0)
         total = float(votes.sum())
         if total <= 0:
-            return Detections(time, np.zeros((0, 3)), np.zeros(0), np.zeros(0), np.zeros((0, len(loud)))), level, weight
+            return _nothing(time, len(loud)), level, weight
         means, masses, spreads = np.empty((MOST, self._places.shape[1])), np.empty(MOST), np.empty(MOST)
         places = self._places[where]
         cluster_votes(places.reshape(-1, places.shape[-1]), votes.ravel().copy(), HEAP, REACH, means, masses, spreads)
         kept = np.flatnonzero(masses >= LEAST_SHARE * total)
         kept = kept[np.argsort(-masses[kept], kind="stable")]
+        if not len(kept):
+            return _nothing(time, len(loud)), level, weight
         # (detection, band, time) which votes are whose.
         distance = np.square(means[kept][:, None, None] - places[None]).sum(axis=-1)
         own = (distance == distance.min(axis=0)) & (votes > 0)
@@ -196,7 +204,18 @@ class FrameDirections:
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         dominated = (own & (distance < REACH**2)).sum(axis=2) > n_times / 2
         bands = np.where(dominated, 10 * np.log10(np.maximum(loud.mean(axis=1), 1e-20)), np.nan)
-        return Detections(time, vectors, masses[kept] / votes.size, masses[kept] / total, bands), level, weight
+        return Detections(time, vectors, masses[kept] / (votes.size * self.chance), masses[kept] / total, bands), level, weight
+
+    def _chance(self) -> float:
+        """Mean strength of detections where sound comes from everywhere: what reverberation and noise make of nothing."""
+        from arrayscene.worlds import diffuse_field
+
+        n_samples = CHANCE_FRAMES * self.samples
+        generator = torch.Generator().manual_seed(0)
+        positions = torch.tensor(self.array.positions)[None]
+        field = diffuse_field(positions, 1, n_samples, sample_rate=self.sample_rate, generator=generator)[0, 0].numpy()
+        found, _ = self.step(field, self.init())
+        return max(float(np.mean(np.concatenate([frame.strength for frame in found] or [np.ones(1)]))), 1e-6)
 
     def _spectra(self, samples: NDArray[np.float32]) -> NDArray[np.complex64]:
         """(frame, bin, mic)."""
@@ -240,6 +259,10 @@ class FrameDirections:
         cross /= np.maximum(np.abs(cross), 1e-20)
         steering = np.stack([cross.real, cross.imag], axis=1).reshape(-1, A.shape[-1])
         return _factored(steering)
+
+
+def _nothing(time: float, n_bands: int) -> Detections:
+    return Detections(time, np.zeros((0, 3)), np.zeros(0), np.zeros(0), np.zeros((0, n_bands)))
 
 
 def _bands(frequencies: Tensor, highest: float) -> list[slice]:

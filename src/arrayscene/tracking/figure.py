@@ -58,7 +58,7 @@ def _angle(axes: Axes, tracks: Tracks, name: str) -> None:
     if heard:
         time, x, y, z, strength = np.array(heard).T
         values = np.arctan2(y, x) if name == "azimuth" else np.arctan2(z, np.hypot(x, y))
-        shade = 0.92 - 0.55 * np.clip(strength / 0.25, 0, 1)
+        shade = 0.92 - 0.55 * np.clip(strength / 5, 0, 1)
         axes.scatter(time, np.degrees(values), s=5, c=[(s, s, s) for s in shade], linewidths=0, zorder=1)
     for track in tracks.tracks:
         look = source_colour(track.id)

@@ -43,7 +43,7 @@ class TrackerConfig(NamedTuple):
     detection: float = 0.35
     talk: float = 3.0
     pause: float = 1.0
-    even_strength: float = 0.085
+    even_strength: float = 1.75
     strength_slope: float = 2.7
     most_odds: float = 4.0
     expected: float = 1.3
@@ -96,7 +96,7 @@ class TrackFrame(NamedTuple):
         believed: (track,) whether it is a track; the others may become one, and then their past counts.
         directed: directions, velocities and covariances after this frame's detections.
         activity: (track,) probability that it sounds.
-        strength: (track,) 0 to 1.
+        strength: (track,) as `Detections.strength`, recursive mean.
         detection: (track,) which of the frame's detections was assigned to it; -1: none.
         variance: (track,) rad^2 of that detection.
         evidence: (track,) log likelihood of what was detected, or not, if it sounds less that if it does not.

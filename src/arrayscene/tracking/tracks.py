@@ -27,7 +27,7 @@ class Track:
         deviation: (time,) radians, standard deviation of the direction along each way in which it can move.
         activity: (time,) probability that the source sounds.
         active: (time,) whether it sounds; in between it pauses, and the direction is where it should be.
-        strength: (time,) 0 to 1, weight of the votes for it: how many bands it dominates; 0 where nothing was detected.
+        strength: (time,) how many bands it dominates, relative to a detection in a diffuse field; 0 where nothing was detected.
     """
 
     id: int
