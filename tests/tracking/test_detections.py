@@ -9,7 +9,7 @@ from moving import RATE, plane_waves
 
 from arrayscene.array import MicrophoneArray
 from arrayscene.errors import GeometryError, ShapeError
-from arrayscene.kernels.votes import cluster_votes, coherence_phases
+from arrayscene.kernels import coherence_phases, coherence_phases_torch, vote_heaps, vote_heaps_torch
 from arrayscene.tracking import Follower, FrameDirections
 from arrayscene.worlds import diffuse_field
 
@@ -21,37 +21,38 @@ def front() -> FrameDirections:
     return FrameDirections(RING, RATE)
 
 
-def test_phases_and_coherence_by_hand() -> None:
+def test_phases_and_coherence_are_the_plain_statement() -> None:
     generator = np.random.default_rng(0)
-    y = (generator.standard_normal((8, 5, 3)) + 1j * generator.standard_normal((8, 5, 3))).astype(np.complex64)
+    y = generator.standard_normal((8, 5, 3)) + 1j * generator.standard_normal((8, 5, 3))
     pairs = np.array([[0, 1], [0, 2], [1, 2]])
-    phases, weights = np.empty((3, 5, 2, 3), np.float32), np.empty((3, 5), np.float32)
-    levels = np.empty((3, 5), np.float32)
-    coherence_phases(y, 4, 2, pairs, phases, weights, levels)
-    for t in range(3):
-        part = y[2 * t : 2 * t + 4].astype(complex)
-        own = np.mean(np.abs(part) ** 2, axis=0)
-        cross = np.mean(part[..., pairs[:, 0]] * part[..., pairs[:, 1]].conj(), axis=0)
-        coherence = np.abs(cross) / np.sqrt(own[:, pairs[:, 0]] * own[:, pairs[:, 1]])
-        np.testing.assert_allclose(weights[t], coherence.mean(axis=1) ** 2, rtol=1e-4)
-        np.testing.assert_allclose(levels[t], own.mean(axis=1), rtol=1e-5)
-        np.testing.assert_allclose(phases[t, :, 0] + 1j * phases[t, :, 1], cross / np.abs(cross), atol=1e-4)
+    found = coherence_phases(y.astype(np.complex64), 4, 2, pairs)
+    plain = coherence_phases_torch(torch.from_numpy(y), 4, 2, torch.from_numpy(pairs))
+    for one, other in zip(found, plain, strict=True):
+        np.testing.assert_allclose(one, other.numpy(), rtol=1e-3, atol=1e-4)
+    # One wavefront: all of it coherent.
+    wave = y[:, :, :1] * np.exp(1j * np.arange(3))
+    _, weights, _ = coherence_phases(wave.astype(np.complex64), 4, 2, pairs)
+    np.testing.assert_allclose(weights, 1, atol=1e-5)
 
 
-def test_heaps_of_votes() -> None:
-    generator = np.random.default_rng(1)
-    places = np.concatenate(
-        [[0.0, 0.0] + 0.03 * generator.standard_normal((30, 2)), [1.0, 0.5] + 0.03 * generator.standard_normal((20, 2))]
-    )
-    weights = np.concatenate([np.ones(30), 2 * np.ones(20)])
-    found, masses, spreads = np.empty((3, 2)), np.empty(3), np.empty(3)
-    cluster_votes(places, weights.copy(), 0.1, 0.3, found, masses, spreads)
-    np.testing.assert_allclose(masses, [40, 30, 0])
-    np.testing.assert_allclose(found[:2], [[1.0, 0.5], [0.0, 0.0]], atol=0.02)
-    # Votes without weight are not there.
-    cluster_votes(places, np.where(np.arange(50) < 30, weights, 0.0), 0.1, 0.3, found, masses, spreads)
-    np.testing.assert_allclose(masses, [30, 0, 0])
-    assert spreads[0] == pytest.approx(2 * 0.03**2, rel=0.5)
+@settings(deadline=None, max_examples=10)
+@given(st.integers(0, 1000))
+def test_heaps_of_votes_are_the_plain_statement(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    middles = generator.uniform(-1, 1, (3, 2))
+    places = middles[generator.integers(0, 3, 60)] + 0.05 * generator.standard_normal((60, 2))
+    weights = generator.random(60) * (generator.random(60) > 0.2)
+    means, masses = vote_heaps(places, weights, 4, narrow=0.1, wide=0.25)
+    plain = vote_heaps_torch(torch.from_numpy(places), torch.from_numpy(weights), 4, narrow=0.1, wide=0.25)
+    np.testing.assert_allclose(means, plain[0].numpy(), atol=1e-9)
+    np.testing.assert_allclose(masses, plain[1].numpy(), atol=1e-9)
+
+
+def test_two_heaps_by_hand() -> None:
+    places = np.array([[0.0], [0.1], [1.0], [1.1], [1.2]])
+    means, masses = vote_heaps(places, np.array([1.0, 1, 2, 2, 2]), 3, narrow=0.2, wide=0.3)
+    np.testing.assert_allclose(masses, [6, 2, 0])
+    np.testing.assert_allclose(means[:2, 0], [1.1, 0.05], atol=0.02)
 
 
 def test_factored_steering_is_the_steering() -> None:

@@ -26,20 +26,25 @@ from arrayscene.kernels.pulses import HALF_WIDTH, add_pulses, add_pulses_torch, 
 from arrayscene.kernels.recursive_wpe import recursive_prediction, recursive_prediction_torch
 from arrayscene.kernels.solve import solve_positive, solve_positive_torch
 from arrayscene.kernels.tiss import tiss_sweep, tiss_sweep_torch
+from arrayscene.kernels.votes import coherence_phases, coherence_phases_torch, vote_heaps, vote_heaps_torch
 from arrayscene.kernels.whitening import Whitened, whiten, whiten_torch
 from arrayscene.kernels.wiener import multichannel_wiener, multichannel_wiener_torch
 from arrayscene.kernels.wpe import prediction_filter, prediction_filter_torch
 
 __all__ = [
     "HALF_WIDTH",
+    "Compile every kernel and hold it to its torch statement on a small case; the sentence says how it went.",
     "Principal",
     "Whitened",
+    "",
     "add_pulses",
     "add_pulses_torch",
     "banded_weights",
     "banded_weights_torch",
     "cacgmm_rounds",
     "cacgmm_rounds_torch",
+    "coherence_phases",
+    "coherence_phases_torch",
     "component_weights",
     "exact_covariance",
     "exact_covariance_torch",
@@ -77,6 +82,8 @@ __all__ = [
     "stacked_past",
     "tiss_sweep",
     "tiss_sweep_torch",
+    "vote_heaps",
+    "vote_heaps_torch",
     "whiten",
     "whiten_torch",
 ]

@@ -174,14 +174,10 @@ class FrameDirections:
     def _frame(
         self, samples: NDArray[np.float32], level: NDArray[np.float64], weight: float, time: float
     ) -> tuple[Detections, NDArray[np.float64], float]:
-        from arrayscene.kernels.votes import cluster_votes, coherence_phases
+        from arrayscene.kernels import coherence_phases, vote_heaps
 
         y = self._spectra(samples)
-        n_times = (FRAMES - SMOOTHING) // (SMOOTHING // 2) + 1
-        n_bins, n_pairs = y.shape[1], len(self.pairs)
-        phases = np.empty((n_times, n_bins, 2, n_pairs), np.float32)
-        weights, levels = np.empty((n_times, n_bins), np.float32), np.empty((n_times, n_bins), np.float32)
-        coherence_phases(y, SMOOTHING, SMOOTHING // 2, self.pairs, phases, weights, levels)
+        phases, weights, levels = coherence_phases(y, SMOOTHING, SMOOTHING // 2, self.pairs)
         votes, where, loud = self._votes(phases, weights, levels)
         weight = self._forget * weight + 1 - self._forget
         level = self._forget * level + (1 - self._forget) * loud.mean(axis=1)
@@ -189,9 +185,8 @@ class FrameDirections:
         total = float(votes.sum())
         if total <= 0:
             return _nothing(time, len(loud)), level, weight
-        means, masses, spreads = np.empty((MOST, self._places.shape[1])), np.empty(MOST), np.empty(MOST)
         places = self._places[where]
-        cluster_votes(places.reshape(-1, places.shape[-1]), votes.ravel().copy(), HEAP, REACH, means, masses, spreads)
+        means, masses = vote_heaps(places.reshape(-1, places.shape[-1]), votes.ravel(), MOST, narrow=HEAP, wide=REACH)
         kept = np.flatnonzero(masses >= LEAST_SHARE * total)
         kept = kept[np.argsort(-masses[kept], kind="stable")]
         if not len(kept):
@@ -202,7 +197,7 @@ class FrameDirections:
         shares = votes * own * np.exp(-0.5 * distance / HEAP**2)
         vectors = np.einsum("dbt,btx->dx", shares, self._vectors[where])
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        dominated = (own & (distance < REACH**2)).sum(axis=2) > n_times / 2
+        dominated = (own & (distance < REACH**2)).mean(axis=2) > 0.5
         bands = np.where(dominated, 10 * np.log10(np.maximum(loud.mean(axis=1), 1e-20)), np.nan)
         return Detections(time, vectors, masses[kept] / (votes.size * self.chance), masses[kept] / total, bands), level, weight
 
