@@ -33,7 +33,9 @@ class Walkers(NamedTuple):
 
 
 class _Crossing(World):
-    """Two talkers who change sides as the array sees them, each along a straight line."""
+    """Two talkers who change sides as the array sees them, each along a straight line; or the way back."""
+
+    back = False
 
     def plan(self, index: int) -> ScenePlan:
         plan = super().plan(index)
@@ -52,19 +54,44 @@ class _Crossing(World):
                     places.append(turn @ [reach * math.cos(azimuth), reach * math.sin(azimuth), height] + plan.array_center)
             ways = np.linspace(0, 1, 17)[:, None, None] * (np.array(ends) - starts) + starts
             if all(_is_free(place, plan.room_size, plan.microphones) for place in ways.reshape(-1, 3)):
-                return replace(plan, starts=np.array(starts), ends=np.array(ends))
+                first, last = (np.array(ends), np.array(starts)) if self.back else (np.array(starts), np.array(ends))
+                return replace(plan, starts=first, ends=last)
         return self.plan(index + 100_000)
 
 
 def crossing_scene(index: int, array: str, speech: Speech, *, seconds: float = 10.0, seed: int = 1) -> Walkers:
-    """Two talkers who cross; T60 0.25 to 0.5 s, SNR about 20 dB, 2 to 4 m of way."""
+    """Two talkers who cross; T60 0.25 to 0.5 s, SNR about 20 dB, 1 to 4 m of way."""
+    return as_walkers(_world(array, speech, seconds, seed).scene(index))
+
+
+def turning_scene(index: int, array: str, speech: Speech, *, seconds: float = 10.0, seed: int = 1) -> Walkers:
+    """The two of `crossing_scene`, who turn back half way.
+
+    They say the same on the way there and on the way back, and are at the same places half way: there the two recordings are
+    cross-faded.
+    """
+    world = _world(array, speech, seconds, seed)
+    there = as_walkers(world.scene(index))
+    world.back = True
+    again = as_walkers(world.scene(index))
+    n, fade = there.recording.n_samples, round(0.02 * RATE)
+    rise = np.clip((np.arange(n) - n // 2) / fade, 0, 1).astype(np.float32)
+    late = there.times >= seconds / 2
+    return there._replace(
+        recording=Recording((1 - rise) * there.recording.samples + rise * again.recording.samples, RATE, there.recording.array),
+        azimuth=np.where(late[:, None], again.azimuth, there.azimuth),
+        images=(1 - rise) * there.images + rise * again.images,
+    )
+
+
+def _world(array: str, speech: Speech, seconds: float, seed: int) -> _Crossing:
     config = WorldConfig(
         sample_rate=RATE, duration=seconds, room_length=(4.5, 8.0), room_width=(4.0, 7.0), room_height=(2.5, 3.2),
         t60=(0.25, 0.5), arrays=(array,), n_talkers=(2, 2), distance=(0.8, 2.5), array_height=(0.9, 1.3), wall_distance=1.5,
         moving=0.0, speech_share=(1.0, 1.0), diffuse_snr_db=(15.0, 30.0), sensor_snr_db=(30.0, 50.0), point_noise=0.0,
         clipping=0.0, images_at="reference",
     )  # fmt: skip
-    return as_walkers(_Crossing(config, speech, seed=seed, split="all").scene(index))
+    return _Crossing(config, speech, seed=seed, split="all")
 
 
 def as_walkers(scene: WorldScene) -> Walkers:

@@ -3,10 +3,11 @@
 Scenes of `arrayscene.worlds`: two speakers of the shared speech (those that `Speech.split` keeps for testing; the tracker was
 tuned on the others) talk for 10 s and walk 1 to 4 m along straight lines, so that each is on the other's side at the end; T60
 0.25 to 0.5 s, diffuse noise 15 to 30 dB and sensor noise 30 to 50 dB below. The array knows nothing but its geometry. "Identity
-kept": for both talkers the track that is theirs before the crossing is theirs after it, and the two differ. GOSPA (cutoff 30
-degrees, p 2) compares who sounds where frame by frame, every 64 ms, with the azimuths of those who speak; the peak picker has the
-same detections and takes those above a threshold, the one with the best GOSPA on these very scenes. "live": names and directions
-as they are given at the time; "smoothed": when the recording has ended. Times are of one thread, by the processor's clock.
+kept": for both talkers the track that is theirs before the crossing is theirs after it, and the two differ. "Turn back", for
+comparison: the same two meet half way and go back, against which the tracker has a prejudice. GOSPA (cutoff 30 degrees, p 2)
+compares who sounds where frame by frame, every 64 ms, with the azimuths of those who speak; the peak picker has the same
+detections and takes those above a threshold, the one with the best GOSPA on these very scenes. "live": names and directions as
+they are given at the time; "smoothed": when the recording has ended. Times are of one thread, by the processor's clock.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from common import ROOT, as_table, describe, shared_data, write_page
-from moving_scenes import RATE, Walkers, crossing_scene
+from moving_scenes import RATE, Walkers, crossing_scene, turning_scene
 from numpy.typing import NDArray
 
 from arrayscene import MicrophoneArray
@@ -60,7 +61,9 @@ def main() -> None:
         for index in range(FIRST, FIRST + n):
             scored.append(_score(crossing_scene(index, name, speech)))
             print(name, index, scored[-1], flush=True)
-        rows.append(_row(name, scored))
+        rows.append(_row(name, "cross", scored))
+    turned = [_score(turning_scene(index, ARRAYS[0], speech)) for index in range(FIRST, FIRST + n // 2)]
+    rows.append(_row(ARRAYS[0], "turn back", turned))
     _picture(crossing_scene(FIRST + 1, ARRAYS[0], speech))
     lines = ["# tracking", "", " ".join((__doc__ or "").split()), "", describe(), "", *as_table(list(rows[0]), rows), ""]
     lines += ["![Azimuths of two talkers who cross: true (black), detected (grey), tracked](tracking.png)", ""]
@@ -111,10 +114,11 @@ def _score(scene: Walkers) -> Scored:
     )
 
 
-def _row(name: str, scored: list[Scored]) -> dict[str, object]:
+def _row(name: str, walk: str, scored: list[Scored]) -> dict[str, object]:
     peaks = np.mean([one.peaks_gospa for one in scored], axis=0)
     return {
         "array": name,
+        "they": walk,
         "scenes": len(scored),
         "identity kept, smoothed": f"{100 * np.mean([one.kept for one in scored]):.0f} %",
         "identity kept, live": f"{100 * np.mean([one.live_kept for one in scored]):.0f} %",
