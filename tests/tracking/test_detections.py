@@ -63,7 +63,7 @@ def test_factored_steering_is_the_steering() -> None:
     front = FrameDirections(array, RATE)
     frequencies = front.stft.frequencies(RATE)
     first = front._first
-    for bins, into, back in front.bands[:: len(front.bands) - 1]:
+    for bins, into, back in front.bands[::18]:
         band = frequencies[bins.start + first : bins.stop + first]
         grid = front.grid
         A = far_field(array, torch.tensor(grid.azimuth), torch.tensor(grid.elevation), frequencies=band).matrix().numpy()
@@ -73,7 +73,7 @@ def test_factored_steering_is_the_steering() -> None:
         assert np.linalg.norm(into @ back - whole) <= 0.031 * np.linalg.norm(whole)
 
 
-@settings(deadline=None, max_examples=5)
+@settings(deadline=None, max_examples=4)
 @given(st.floats(-180, 180))
 def test_a_plane_wave_comes_from_where_it_comes(azimuth: float) -> None:
     front = FrameDirections(RING, RATE)
@@ -101,7 +101,7 @@ def test_silence_is_nothing(front: FrameDirections) -> None:
     assert all(not len(frame.vectors) for frame in found)
 
 
-@settings(deadline=None, max_examples=4)
+@settings(deadline=None, max_examples=3)
 @given(st.lists(st.integers(0, 5000), min_size=1, max_size=8))
 def test_blocks_of_any_length_give_the_same_frames(cuts: list[int]) -> None:
     """The whole chain: bit by bit, whatever is handed over at a time."""

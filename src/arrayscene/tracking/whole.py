@@ -113,8 +113,9 @@ def _warnings(recording: Recording, health: Health, follower: Follower, n_tracks
         found.append("No source could be followed: nothing stands out of the noise for half a second; check array and channels.")
     if array.ambiguity == "cone" and n_tracks:
         found.append(
-            "A line of microphones cannot tell front from back (mirror ambiguity): each source may also lie at its mirrored"
-            " azimuth."
+            "A line cannot tell front from back (mirror ambiguity): each source may also lie at its mirrored azimuth."
+            if follower.front.grid.azimuth_known
+            else "A vertical line of microphones cannot tell azimuth: each source may lie anywhere on its cone."
         )
     # A level array has its mirror image below, where no elevation is given anyway.
     if array.ambiguity == "mirror" and follower.space.side is not None and n_tracks:
