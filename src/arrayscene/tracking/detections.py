@@ -142,6 +142,10 @@ class FrameDirections:
             _Band(slice(bins.start - self._first, bins.stop - self._first), *self._factors(bins, frequencies, speed_of_sound))
             for bins in edges
         ]
+        self._n_bins = np.array([[band.bins.stop - band.bins.start] for band in self.bands], np.float64)
+        self._mean_of = np.zeros((len(self.bands), self._last - self._first))
+        for n, band in enumerate(self.bands):
+            self._mean_of[n, band.bins] = 1 / self._n_bins[n]
         self._forget = float(np.exp(-self.frame_seconds / MEMORY_SECONDS))
         self.chance = 1.0
         self.chance = self._chance()
@@ -180,7 +184,7 @@ class FrameDirections:
         phases, weights, levels = coherence_phases(y, SMOOTHING, SMOOTHING // 2, self.pairs)
         votes, where, loud = self._votes(phases, weights, levels)
         weight = self._forget * weight + 1 - self._forget
-        level = self._forget * level + (1 - self._forget) * loud.mean(axis=1)
+        level = self._forget * level + (1 - self._forget) * np.add.reduce(loud, axis=1) / loud.shape[1]
         votes = np.where(loud > QUIET * level[:, None] / weight, votes, 0.0)
         total = float(votes.sum())
         if total <= 0:
@@ -223,19 +227,19 @@ class FrameDirections:
         self, phases: NDArray[np.float32], weights: NDArray[np.float32], levels: NDArray[np.float32]
     ) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.float64]]:
         """(band, time) weight of the vote, its direction, and the power of the band."""
-        n_times, n_pairs = len(phases), len(self.pairs)
-        votes, where = np.empty((len(self.bands), n_times)), np.empty((len(self.bands), n_times), np.intp)
-        loud = np.empty((len(self.bands), n_times))
+        n_times, shape = len(phases), (len(self.bands), len(phases))
+        heights, where, total = np.empty(shape), np.empty(shape, np.intp), np.empty(shape)
+        # Small arrays: what can be done for all bands at once is, since each call costs more than its numbers.
+        loud = self._mean_of @ levels.T.astype(np.float64)
+        floors = (AUDIBLE * loud).astype(np.float32)
+        rows = np.arange(n_times)
         for n, (bins, into, back) in enumerate(self.bands):
-            level = levels[:, bins]
-            mean = level.mean(axis=1, keepdims=True)
-            weight = weights[:, bins] * (level > AUDIBLE * mean)
-            pattern = (phases[:, bins] * weight[:, :, None, None]).reshape(n_times, -1) @ into
-            power = pattern @ back
-            best = power.argmax(axis=1)
-            total = weight.sum(axis=1)
-            height = np.maximum(power[np.arange(n_times), best], 0) / (n_pairs * np.maximum(total, 1e-9))
-            votes[n], where[n], loud[n] = height**2 * total / weight.shape[1], best, mean[:, 0]
+            weight = weights[:, bins] * (levels[:, bins] > floors[n][:, None])
+            power = (phases[:, bins] * weight[:, :, None, None]).reshape(n_times, -1) @ into @ back
+            where[n] = best = power.argmax(axis=1)
+            heights[n], total[n] = power[rows, best], np.add.reduce(weight, axis=1)
+        heights = np.maximum(heights, 0) / (len(self.pairs) * np.maximum(total, 1e-9))
+        votes = heights**2 * total / self._n_bins
         return votes, where, loud
 
     def _factors(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,11 +83,10 @@ def started(vectors: FloatArray, variances: FloatArray, space: Space, motion: Mo
 def predicted(state: Directed, seconds: float, space: Space, motion: Motion) -> Directed:
     """The same directions some seconds later."""
     d = space.n_tangents
-    F1, Q1 = motion.transition(seconds)
-    F, Q = np.kron(F1, np.eye(d)), np.kron(Q1, np.eye(d))
-    vectors, basis = move(state.vectors, state.basis, F1[0, 1] * state.velocity)
+    F, Q = _model(motion, seconds, d)
+    vectors, basis = move(state.vectors, state.basis, F[0, d] * state.velocity)
     vectors, basis = _mirrored(vectors, basis, space)
-    return Directed(vectors, basis, F1[1, 1] * state.velocity, F @ state.covariance @ F.T + Q)
+    return Directed(vectors, basis, F[d, d] * state.velocity, F @ state.covariance @ F.T + Q)
 
 
 def innovations(state: Directed, measured: FloatArray, space: Space) -> FloatArray:
@@ -130,7 +130,7 @@ def smoothed(filtered: list[Directed], forecasts: list[Directed], seconds: float
         are taken in the tangent space of each frame's forecast.
     """
     d = space.n_tangents
-    F = np.kron(motion.transition(seconds)[0], np.eye(d))
+    F, _ = _model(motion, seconds, d)
     found = [filtered[-1]]
     for now, forecast in zip(filtered[-2::-1], forecasts[:0:-1], strict=True):
         later = found[-1]
@@ -146,6 +146,13 @@ def smoothed(filtered: list[Directed], forecasts: list[Directed], seconds: float
         covariance = now.covariance + gain @ (later.covariance - forecast.covariance) @ gain.transpose(0, 2, 1)
         found.append(Directed(vectors, basis, now.velocity + shift[:, d:], covariance))
     return found[::-1]
+
+
+@cache
+def _model(motion: Motion, seconds: float, n_tangents: int) -> tuple[FloatArray, FloatArray]:
+    """(2 d, 2 d) F and Q of all tangents; the same for every frame."""
+    F, Q = motion.transition(seconds)
+    return np.kron(F, np.eye(n_tangents)), np.kron(Q, np.eye(n_tangents))
 
 
 def _mirrored(vectors: FloatArray, basis: FloatArray, space: Space) -> tuple[FloatArray, FloatArray]:
