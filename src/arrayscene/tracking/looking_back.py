@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -34,7 +35,8 @@ class _Story(NamedTuple):
 def tracks_of(frames: Sequence[Followed], follower: Follower) -> list[Track]:
     """Smooth tracks of all sources that were ever believed.
 
-    A track begins with its first detection, also where it was believed only later, and ends with its last. Identities that were
+    A track begins with the first detection after the one that it was born of, also where it was believed only later, and ends
+    with its last. Identities that were
     found to have changed places do so where they were closest. Detections and identities given, directions are filtered and
     smoothed, and so is the probability that the source sounds.
 
@@ -44,12 +46,11 @@ def tracks_of(frames: Sequence[Followed], follower: Follower) -> list[Track]:
 
     Cost: about 1 ms a second of each track.
     """
-    exchanges = [exchange for frame in frames for exchange in frame.exchanges]
-    names = _names(frames)
+    held = _Held(_names(frames), [exchange for frame in frames for exchange in frame.exchanges])
     stories: dict[int, _Story] = {}
     for index, (detections, frame, _, _) in enumerate(frames):
         for row, track in enumerate(frame.ids):
-            name = _name_at(int(track), detections.time, names, exchanges)
+            name = held.at(int(track), detections.time)
             if name is None:
                 continue
             story = stories.setdefault(name, _Story([], [], [], [], []))
@@ -76,17 +77,21 @@ def _names(frames: Sequence[Followed]) -> dict[int, int]:
     return names
 
 
-def _name_at(track: int, time: float, names: dict[int, int], exchanges: Sequence[Exchange]) -> int | None:
-    """Whose the track is at a time, in the light of all exchanges."""
-    if track not in names:
-        return None
-    # Names move between tracks: follow every exchange that lies before.
-    held = dict(names)
-    for exchange in exchanges:
-        if exchange.at <= time:
-            first, second = exchange.tracks
-            held[first], held[second] = held[second], held[first]
-    return held[track]
+class _Held:
+    """Which identity every track stands for at any time, in the light of all exchanges."""
+
+    def __init__(self, names: dict[int, int], exchanges: Sequence[Exchange]) -> None:
+        self.starts = sorted({exchange.at for exchange in exchanges})
+        self.names = [names]
+        for start in self.starts:
+            held = dict(names)
+            for first, second in (exchange.tracks for exchange in exchanges if exchange.at <= start):
+                held[first], held[second] = held[second], held[first]
+            self.names.append(held)
+
+    def at(self, track: int, time: float) -> int | None:
+        """None for a track that was never believed."""
+        return self.names[bisect_right(self.starts, time)].get(track)
 
 
 def _told(name: int, story: _Story, times: FloatArray, follower: Follower) -> Track | None:
