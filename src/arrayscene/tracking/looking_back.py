@@ -36,9 +36,8 @@ def tracks_of(frames: Sequence[Followed], follower: Follower) -> list[Track]:
     """Smooth tracks of all sources that were ever believed.
 
     A track begins with the first detection after the one that it was born of, also where it was believed only later, and ends
-    with its last. Identities that were
-    found to have changed places do so where they were closest. Detections and identities given, directions are filtered and
-    smoothed, and so is the probability that the source sounds.
+    with its last. Identities that were found to have changed places do so where they were closest. Detections and identities
+    given, directions are filtered and smoothed, and so is the probability that the source sounds.
 
     Args:
         frames: all that `Follower.step` gave, in order.
