@@ -18,12 +18,13 @@ from arrayscene.array import MicrophoneArray
 from arrayscene.choice import Choice, choose
 from arrayscene.diagnosis import suspicion
 from arrayscene.diarisation import cut
-from arrayscene.errors import GeometryError, RecordingError, ShapeError
+from arrayscene.errors import GeometryError, ShapeError
 from arrayscene.health import check
 from arrayscene.listening import BLOCK_SECONDS, Heard, listen
 from arrayscene.localize import direction_grid
 from arrayscene.networks import SceneNet, load_scene_net
 from arrayscene.notices import assumptions, suspicions, warnings_about
+from arrayscene.preparing import usable, with_array
 from arrayscene.recording import Recording
 from arrayscene.reverberation import decay_time
 from arrayscene.scene import Scene, Source
@@ -75,7 +76,7 @@ def recover(
     with sources and duration only (long recordings are worked on in blocks).
     """
     report = progress or (lambda step, fraction: None)
-    recording = _with_array(recording, array)
+    recording = with_array(recording, array, job="recover", shortest=SHORTEST)
     stretches = None if activity is None else _stretches(activity, recording.duration)
     _check_request(n_sources, directions, stretches)
     network = _network(weights, method)
@@ -84,7 +85,7 @@ def recover(
         with _timed(timings, "check"):
             report("check", 0.0)
             health = check(recording)
-            good = _usable(recording, health.good).equalized()
+            good = usable(recording, health.good, job="recover").equalized()
             dc = health.dc[list(health.good)]
             report("check", 0.5)
             suspects = suspicion(good)
@@ -115,24 +116,6 @@ def recover(
         inputs=recording.inputs,
         timings=timings,
     )
-
-
-def _with_array(
-    recording: Recording | str | Path | Sequence[str | Path], array: MicrophoneArray | str | Path | None
-) -> Recording:
-    """The recording with the array attached, or an error that says what is missing."""
-    microphones = None if array is None else MicrophoneArray.resolve(array)
-    if not isinstance(recording, Recording):
-        recording = Recording.read(recording, array=microphones)
-    elif microphones is not None:
-        recording = recording.with_array(microphones)
-    if recording.array is None:
-        raise GeometryError("recover: the recording has no array; pass array=..., e.g. MicrophoneArray.preset('respeaker-usb-4')")
-    if recording.array.ambiguity == "all":
-        raise GeometryError(f"recover: array {recording.array.name!r} has one microphone; directions need at least two")
-    if recording.duration < SHORTEST:
-        raise RecordingError(f"recover: {recording.duration:.3f} s of audio came; at least {SHORTEST} s is needed")
-    return recording
 
 
 def _check_request(n_sources: int | None, directions: Sequence[Any] | None, activity: Mapping[str, NDArray[Any]] | None) -> None:
@@ -174,16 +157,6 @@ def _as_pairs(directions: Sequence[tuple[float, float] | float] | None) -> list[
             f"recover: directions {pairs} came; an azimuth or (azimuth, elevation) each is needed, in finite radians"
         )
     return [(azimuth, elevation) for azimuth, elevation in pairs]
-
-
-def _usable(recording: Recording, rows: Sequence[int]) -> Recording:
-    """The channels that work; at least two."""
-    if len(rows) < 2:
-        raise RecordingError(
-            f"recover: {len(rows)} of {recording.n_mics} channels can be used and at least two are needed;"
-            " `arrayscene.health.check` says why"
-        )
-    return recording if len(rows) == recording.n_mics else recording.select(rows)
 
 
 def _network(weights: str | Path | None, method: str) -> SceneNet | None:
