@@ -115,7 +115,7 @@ def listen(
         report("localise", number / n_blocks)
         y = stft(torch.from_numpy(samples))
         survey = srp.survey(y)
-        votes.append(survey.votes)
+        votes.append(survey.by_band)
         directions = None if pursuit is None else pursuit(y, n_sources)
         if pursuit is not None and directions is not None and pursuit.unexplained(y, directions) >= WELL_EXPLAINED:
             directions = None

@@ -21,11 +21,15 @@ SEPARATION = 2 * np.sin(np.deg2rad(17.0) / 2)
 CLOSEST = 2 * np.sin(np.deg2rad(10.0) / 2)
 """Least distance when the user gave the count."""
 
-RELATIVE = 0.12
+RELATIVE = 0.1
 """A peak counts if it reaches this share of the highest; below lie reflections."""
 
-ABOVE_UNIFORM = 1.2
+ABOVE_UNIFORM = 1.05
 """... and this multiple of what votes spread evenly over all directions would give."""
+
+IN_HALF_THE_BANDS, IN_SOME_BANDS = 1.1, 1.8
+"""... and the median over the bands reaches the first, or the root mean square the second of these multiples. Between two
+sources wide lobes meet at low frequencies and get votes there, hardly ever elsewhere; a tone gets many in its own bands."""
 
 STRONGEST_ABOVE_UNIFORM = 1.6
 """Where even the highest peak stays below this multiple, the votes are noise and there is no source at all."""
@@ -48,10 +52,12 @@ def find_directions(votes: NDArray[Any], grid: Grid, n_sources: int | None = Non
     """Peaks of the smoothed votes.
 
     Args:
-        votes: (direction,) on `grid`.
+        votes: (band, direction) or (direction,) on `grid`.
         grid: directions.
         n_sources: how many to return; None counts the peaks that stand out.
     """
+    by_band = np.atleast_2d(votes)
+    votes = by_band.sum(axis=0)
     total = votes.sum()
     if total <= 0 and n_sources is None:
         return Directions(np.zeros(0), np.zeros(0), np.zeros(0))
@@ -74,7 +80,9 @@ def find_directions(votes: NDArray[Any], grid: Grid, n_sources: int | None = Non
         if smooth[index] < least or len(chosen) == n_sources:
             break
         is_peak = smooth[index] >= smooth[distance[index] < apart / 2].max()
-        if is_peak and all(distance[index, other] >= apart for other in chosen):
+        if not is_peak or any(distance[index, other] < apart for other in chosen):
+            continue
+        if n_sources is not None or _is_heard(by_band, kernel[index] / kernel[index].sum()):
             chosen.append(int(index))
     # A count beyond the number of peaks is filled with the best directions that are left.
     for index in order:
@@ -85,6 +93,12 @@ def find_directions(votes: NDArray[Any], grid: Grid, n_sources: int | None = Non
     azimuth, elevation = _refine(votes, grid, distance, chosen)
     support = smooth[chosen] / max(highest, np.finfo(float).tiny)
     return Directions(azimuth, elevation, support)
+
+
+def _is_heard(by_band: NDArray[Any], kernel: NDArray[Any]) -> bool:
+    """Whether enough bands, as multiples of their evenly spread votes, speak for the place under the kernel (direction,)."""
+    share = (by_band @ kernel) / np.maximum(by_band.mean(axis=1), np.finfo(float).tiny)
+    return bool(np.median(share) >= IN_HALF_THE_BANDS or np.sqrt(np.mean(share**2)) >= IN_SOME_BANDS)
 
 
 def _refine(

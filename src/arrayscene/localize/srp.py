@@ -34,12 +34,17 @@ class Survey(NamedTuple):
     """What SRP-PHAT saw.
 
     Attributes:
-        votes: (direction,) weight of the frames and bands whose maximum lies in each direction of the grid.
+        by_band: (band, direction) weight of the frames whose maximum lies in each direction of the grid.
         power: (direction, time) normalised steered power, -1 to 1, averaged over bands.
     """
 
-    votes: NDArray[np.float64]
+    by_band: NDArray[np.float64]
     power: NDArray[np.float32]
+
+    @property
+    def votes(self) -> NDArray[np.float64]:
+        """(direction,) votes of all bands."""
+        return np.asarray(self.by_band.sum(axis=0))
 
 
 def localization_stft(sample_rate: int) -> STFT:
@@ -107,7 +112,7 @@ class SRPPHAT(nn.Module):
 
     def forward(self, y: Tensor, n_sources: int | None = None) -> Directions:
         """Directions of the sources in frames (mic, freq, frame), strongest first; counted unless `n_sources` is given."""
-        return find_directions(self.survey(y).votes, self.grid, n_sources)
+        return find_directions(self.survey(y).by_band, self.grid, n_sources)
 
     def survey(self, y: Tensor) -> Survey:
         """Votes and power of frames (mic, freq, frame); votes of several blocks of a recording may be added.
@@ -118,11 +123,11 @@ class SRPPHAT(nn.Module):
             raise ShapeError(f"SRPPHAT: frames of shape {tuple(y.shape)} came; ({self.array.n_mics}, freq, frame) is needed")
         y = y.to(torch.complex64)
         n_directions = len(self.grid.azimuth)
-        votes = torch.zeros(n_directions, dtype=torch.float64)
+        votes = torch.zeros(len(self.bands), n_directions, dtype=torch.float64)
         n_times = max((y.shape[-1] - SMOOTHING) // (SMOOTHING // 2) + 1, 1)
         power = torch.zeros(n_times, n_directions)
         first, second = self.pairs.T
-        for band, steering in self.bands:
+        for n, (band, steering) in enumerate(self.bands):
             part = y[self.mics, band]
             own = _smooth(part.abs().square())
             cross = _smooth(part[first] * part[second].conj())
@@ -139,7 +144,7 @@ class SRPPHAT(nn.Module):
             loud = level.mean(0)
             share = weight.sum(0) / weight.shape[0]
             vote = best.clamp_min(0).square() * share * (loud > QUIET * loud.mean())
-            votes.index_add_(0, where, vote.double())
+            votes[n].index_add_(0, where, vote.double())
         return Survey(votes.numpy(), (power / len(self.bands)).T.contiguous().numpy())
 
 
