@@ -66,7 +66,6 @@ def find_directions(votes: NDArray[Any], grid: Grid, n_sources: int | None = Non
     # The kernel's mass is less at the edge of a half circle or half sphere: votes there are not fewer for it.
     smooth = kernel @ votes / kernel.sum(axis=1)
     uniform = max(total / len(votes), np.finfo(float).tiny)
-    chosen: list[int] = []
     order = np.argsort(-smooth, kind="stable")
     highest = smooth[order[0]]
     apart = SEPARATION if n_sources is None else CLOSEST
@@ -76,20 +75,21 @@ def find_directions(votes: NDArray[Any], grid: Grid, n_sources: int | None = Non
         least = max(RELATIVE * highest, ABOVE_UNIFORM * uniform)
     else:
         least = np.inf
+    heard: list[int] = []
+    doubtful: list[int] = []
     for index in order:
-        if smooth[index] < least or len(chosen) == n_sources:
+        if smooth[index] < least or len(heard) == n_sources:
             break
         is_peak = smooth[index] >= smooth[distance[index] < apart / 2].max()
-        if not is_peak or any(distance[index, other] < apart for other in chosen):
-            continue
-        if n_sources is not None or _is_heard(by_band, kernel[index] / kernel[index].sum()):
-            chosen.append(int(index))
-    # A count beyond the number of peaks is filled with the best directions that are left.
-    for index in order:
-        if n_sources is None or len(chosen) >= n_sources:
-            break
-        if all(distance[index, other] >= CLOSEST for other in chosen):
-            chosen.append(int(index))
+        if is_peak and all(distance[index, other] >= apart for other in (*heard, *doubtful)):
+            (heard if _is_heard(by_band, kernel[index] / kernel[index].sum()) else doubtful).append(int(index))
+    chosen = heard
+    if n_sources is not None:
+        # A count beyond the number of peaks is filled with the best directions that are left.
+        for index in (*doubtful, *order):
+            if len(chosen) < n_sources and all(distance[index, other] >= CLOSEST for other in chosen):
+                chosen.append(int(index))
+        chosen.sort(key=lambda index: -smooth[index])
     azimuth, elevation = _refine(votes, grid, distance, chosen)
     support = smooth[chosen] / max(highest, np.finfo(float).tiny)
     return Directions(azimuth, elevation, support)
