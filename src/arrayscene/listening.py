@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from arrayscene.diarisation import cut
 from arrayscene.localize import OMP, SRPPHAT, Directions, Grid, find_directions, localization_stft
 from arrayscene.localize.grid import embed
+from arrayscene.localize.omp import MANY_MICS, WELL_EXPLAINED
 from arrayscene.localize.speakers import SpeakerVotes
 from arrayscene.recording import Recording
 from arrayscene.scene import SoundMap
@@ -30,12 +31,6 @@ SAME_SOURCE = 2 * np.sin(np.deg2rad(15.0) / 2)
 
 SEEN_IN = 2
 """Blocks in which a source must be found, where there are at least ten: a chance peak does not come back."""
-
-MANY_MICS = 16
-"""Microphones from which on matching pursuit is tried as well."""
-
-WELL_EXPLAINED = 0.2
-"""Pursuit is believed where its directions leave less than this of the recording: little reverberation, many microphones."""
 
 
 class Heard(NamedTuple):

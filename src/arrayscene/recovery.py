@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from arrayscene.activity import active_segments
+from arrayscene.activity import active_level_db, active_segments
 from arrayscene.array import MicrophoneArray
 from arrayscene.choice import Choice, choose
 from arrayscene.diagnosis import suspicion
@@ -200,7 +200,7 @@ def _measure(
                 azimuth=float(heard.azimuth[n]) if grid.azimuth_known else None,
                 elevation=float(heard.elevation[n]),
                 distance=None,
-                level_db=_level(signal, active, good.sample_rate),
+                level_db=active_level_db(signal, active, good.sample_rate),
                 active=active,
                 confidence=float(np.sqrt(heard.support[n] * unmixed.agreement[n])),
                 signal=signal,
@@ -209,13 +209,6 @@ def _measure(
         )
     report("measure", 1.0)
     return sorted(sources, key=lambda source: -source.level_db)
-
-
-def _level(signal: np.ndarray[Any, Any], active: np.ndarray[Any, Any], sample_rate: int) -> float:
-    """RMS in dB re full scale over the active stretches, or over everything where there is none."""
-    stretches = [signal[int(start * sample_rate) : int(np.ceil(stop * sample_rate))] for start, stop in active] or [signal]
-    energy = sum(float(np.dot(part, part)) for part in stretches)
-    return 10 * float(np.log10(max(energy / max(sum(map(len, stretches)), 1), 1e-20)))
 
 
 @contextmanager

@@ -49,18 +49,28 @@ class Directions(NamedTuple):
 
 
 def find_directions(votes: NDArray[Any], grid: Grid, n_sources: int | None = None) -> Directions:
-    """Peaks of the smoothed votes.
+    """Peaks of the smoothed votes, each at the mean direction of the votes around it.
 
     Args:
         votes: (band, direction) or (direction,) on `grid`.
         grid: directions.
         n_sources: how many to return; None counts the peaks that stand out.
     """
+    chosen, support = find_peaks(votes, grid, n_sources)
+    azimuth, elevation = mean_directions(np.atleast_2d(votes).sum(axis=0), grid, chosen)
+    return Directions(azimuth, elevation, support)
+
+
+def find_peaks(votes: NDArray[Any], grid: Grid, n_sources: int | None = None) -> tuple[list[int], NDArray[np.float64]]:
+    """Peaks of the smoothed votes: (source,) indices into the grid, strongest first, and support as of `Directions`.
+
+    The arguments are those of `find_directions`.
+    """
     by_band = np.atleast_2d(votes)
     votes = by_band.sum(axis=0)
     total = votes.sum()
     if total <= 0 and n_sources is None:
-        return Directions(np.zeros(0), np.zeros(0), np.zeros(0))
+        return [], np.zeros(0)
     distance = np.linalg.norm(grid.embedding[:, None] - grid.embedding[None], axis=-1)
     kernel = np.exp(-0.5 * (distance / KERNEL) ** 2)
     # The kernel's mass is less at the edge of a half circle or half sphere: votes there are not fewer for it.
@@ -90,9 +100,7 @@ def find_directions(votes: NDArray[Any], grid: Grid, n_sources: int | None = Non
             if len(chosen) < n_sources and all(distance[index, other] >= CLOSEST for other in chosen):
                 chosen.append(int(index))
         chosen.sort(key=lambda index: -smooth[index])
-    azimuth, elevation = _refine(votes, grid, distance, chosen)
-    support = smooth[chosen] / max(highest, np.finfo(float).tiny)
-    return Directions(azimuth, elevation, support)
+    return chosen, smooth[chosen] / max(highest, np.finfo(float).tiny)
 
 
 def _is_heard(by_band: NDArray[Any], kernel: NDArray[Any]) -> bool:
@@ -101,17 +109,16 @@ def _is_heard(by_band: NDArray[Any], kernel: NDArray[Any]) -> bool:
     return bool(np.median(share) >= IN_HALF_THE_BANDS or np.sqrt(np.mean(share**2)) >= IN_SOME_BANDS)
 
 
-def _refine(
-    votes: NDArray[Any], grid: Grid, distance: NDArray[Any], chosen: list[int]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean direction of the votes around each peak; votes nearer to another peak are left out."""
+def mean_directions(votes: NDArray[Any], grid: Grid, chosen: list[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Azimuth and elevation of the mean of the votes around each peak; votes nearer to another peak are left out."""
     if not chosen:
         return np.zeros(0), np.zeros(0)
     vectors = to_vectors(grid.azimuth, grid.elevation)
-    nearest = distance[chosen].argmin(axis=0)
+    distance = np.linalg.norm(grid.embedding[chosen][:, None] - grid.embedding[None], axis=-1)
+    nearest = distance.argmin(axis=0)
     azimuth, elevation = np.empty(len(chosen)), np.empty(len(chosen))
     for n, index in enumerate(chosen):
-        weight = votes * np.exp(-0.5 * (distance[index] / SCATTER) ** 2) * (nearest == n)
+        weight = votes * np.exp(-0.5 * (distance[n] / SCATTER) ** 2) * (nearest == n)
         mean = weight @ vectors if weight.sum() > 0 else vectors[index]
         azimuth[n], elevation[n] = to_angles(mean)
     return azimuth, elevation if grid.elevation_known else np.zeros_like(elevation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from arrayscene.constants import SPEED_OF_SOUND
 from arrayscene.errors import ShapeError
 from arrayscene.localize.grid import Grid, direction_grid
 from arrayscene.localize.peaks import Directions, find_directions
-from arrayscene.response import far_field
+from arrayscene.response import Response, far_field
 from arrayscene.stft import STFT
 
 BAND_RATIO = 1.25
@@ -36,10 +37,13 @@ class Survey(NamedTuple):
     Attributes:
         by_band: (band, direction) weight of the frames whose maximum lies in each direction of the grid.
         power: (direction, time) normalised steered power, -1 to 1, averaged over bands.
+        where, weight: (band, time) each single vote: its direction, as an index into the grid, and what it weighs.
     """
 
     by_band: NDArray[np.float64]
     power: NDArray[np.float32]
+    where: NDArray[np.int32]
+    weight: NDArray[np.float32]
 
     @property
     def votes(self) -> NDArray[np.float64]:
@@ -66,8 +70,14 @@ class SRPPHAT(nn.Module):
     Args:
         array: microphones.
         frequencies: (freq,) hertz of the frames.
-        grid: directions to scan; those that the array can tell apart by default.
+        grid: directions (or places) to scan; the directions that the array can tell apart by default.
+        response: what the array hears from every direction of `grid`, such as a measured one, or from places near it; by default
+            plane waves, around the array's rigid body if it has one.
+        pairs: of microphones, counted from 0, whose cross-spectra are used; by default all pairs of at most 8 microphones that
+            are spread as widely as possible.
         speed_of_sound: m/s.
+
+    Raises: ShapeError where the frequencies leave no band, or the response has not one source a direction.
 
     Cost: O(frame freq pair direction), as real matrix products.
 
@@ -77,13 +87,22 @@ class SRPPHAT(nn.Module):
     """
 
     def __init__(
-        self, array: MicrophoneArray, frequencies: Tensor, *, grid: Grid | None = None, speed_of_sound: float = SPEED_OF_SOUND
+        self,
+        array: MicrophoneArray,
+        frequencies: Tensor,
+        *,
+        grid: Grid | None = None,
+        response: Response | None = None,
+        pairs: Sequence[tuple[int, int]] | None = None,
+        speed_of_sound: float = SPEED_OF_SOUND,
     ) -> None:
         super().__init__()
         self.array, self.grid = array, direction_grid(array) if grid is None else grid
-        self.mics = array.spread(MAX_MICS)
-        self.pairs = torch.tensor(list(combinations(range(len(self.mics)), 2)))
+        chosen = list(combinations(array.spread(MAX_MICS), 2)) if pairs is None else [(int(p), int(q)) for p, q in pairs]
+        self.mics = sorted({mic for pair in chosen for mic in pair})
+        self.pairs = torch.tensor([[self.mics.index(mic) for mic in pair] for pair in chosen])
         first, second = self.pairs.T
+        known = None if response is None else self._known(response, frequencies)
         toward = far_field(
             array.select(self.mics),
             torch.tensor(self.grid.azimuth),
@@ -102,7 +121,7 @@ class SRPPHAT(nn.Module):
             if int(inside.sum()) < 3:
                 continue
             bins = inside.nonzero()[:, 0]
-            A = toward.matrix(frequencies[bins]).to(torch.complex64)
+            A = toward.matrix(frequencies[bins]).to(torch.complex64) if known is None else known[bins]
             cross = A[:, first] * A[:, second].conj()
             cross = (cross / cross.abs().clamp_min(1e-20)).permute(2, 1, 0)
             steering = torch.cat([cross.real, cross.imag], dim=1).flatten(1).contiguous()
@@ -119,33 +138,63 @@ class SRPPHAT(nn.Module):
 
         Raises: ShapeError for frames of another number of microphones.
         """
-        if y.ndim != 3 or y.shape[0] != self.array.n_mics:
-            raise ShapeError(f"SRPPHAT: frames of shape {tuple(y.shape)} came; ({self.array.n_mics}, freq, frame) is needed")
+        self._check(y)
         y = y.to(torch.complex64)
         n_directions = len(self.grid.azimuth)
         votes = torch.zeros(len(self.bands), n_directions, dtype=torch.float64)
         n_times = max((y.shape[-1] - SMOOTHING) // (SMOOTHING // 2) + 1, 1)
         power = torch.zeros(n_times, n_directions)
-        first, second = self.pairs.T
+        where = torch.zeros(len(self.bands), n_times, dtype=torch.int64)
+        votes_of = torch.zeros(len(self.bands), n_times)
         for n, (band, steering) in enumerate(self.bands):
-            part = y[self.mics, band]
-            own = _smooth(part.abs().square())
-            cross = _smooth(part[first] * part[second].conj())
-            coherence = cross / (own[first] * own[second]).sqrt().clamp_min(1e-20)
-            size = coherence.abs()
-            level = own.mean(0)
-            audible = level > 0.05 * level.mean(0, keepdim=True)
-            weight = size.mean(0).square() * audible
-            phase = coherence / size.clamp_min(1e-9) * weight
-            phase = torch.cat([phase.real, phase.imag]).movedim(-1, 0).flatten(1)
-            steered = phase @ steering.T / (len(self.pairs) * weight.sum(0).clamp_min(1e-9))[:, None]
+            steered, level, weight = self._steered(y[:, band], steering)
             power += steered
-            best, where = steered.max(-1)
+            best, where[n] = steered.max(-1)
             loud = level.mean(0)
             share = weight.sum(0) / weight.shape[0]
-            vote = best.clamp_min(0).square() * share * (loud > QUIET * loud.mean())
-            votes[n].index_add_(0, where, vote.double())
-        return Survey(votes.numpy(), (power / len(self.bands)).T.contiguous().numpy())
+            votes_of[n] = best.clamp_min(0).square() * share * (loud > QUIET * loud.mean())
+            votes[n].index_add_(0, where[n], votes_of[n].double())
+        average = (power / len(self.bands)).T.contiguous().numpy()
+        return Survey(votes.numpy(), average, where.numpy().astype(np.int32), votes_of.numpy())
+
+    def toward(self, y: Tensor, indices: Sequence[int]) -> Tensor:
+        """(source, band, time) steered power, -1 to 1, of frames (mic, freq, frame) towards some directions of the grid.
+
+        Raises: ShapeError for frames of another number of microphones.
+        """
+        self._check(y)
+        y = y.to(torch.complex64)
+        chosen = [self._steered(y[:, band], steering[list(indices)])[0].T for band, steering in self.bands]
+        return torch.stack(chosen, dim=1)
+
+    def _steered(self, y: Tensor, steering: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(time, direction) steered power of the frames of a band; (freq, time) level and weight of its bins."""
+        first, second = self.pairs.T
+        part = y[self.mics]
+        own = _smooth(part.abs().square())
+        cross = _smooth(part[first] * part[second].conj())
+        coherence = cross / (own[first] * own[second]).sqrt().clamp_min(1e-20)
+        size = coherence.abs()
+        level = own.mean(0)
+        audible = level > 0.05 * level.mean(0, keepdim=True)
+        weight = size.mean(0).square() * audible
+        phase = coherence / size.clamp_min(1e-9) * weight
+        phase = torch.cat([phase.real, phase.imag]).movedim(-1, 0).flatten(1)
+        return phase @ steering.T / (len(self.pairs) * weight.sum(0).clamp_min(1e-9))[:, None], level, weight
+
+    def _known(self, response: Response, frequencies: Tensor) -> Tensor:
+        """(freq, mic, direction) a given response at the microphones that are used."""
+        A = response.matrix(frequencies)
+        if A.shape != (len(frequencies), self.array.n_mics, len(self.grid.azimuth)):
+            raise ShapeError(
+                f"SRPPHAT: a response of {tuple(A.shape)} came; ({len(frequencies)} frequencies, {self.array.n_mics} microphones,"
+                f" {len(self.grid.azimuth)} directions of the grid) is needed"
+            )
+        return A[:, self.mics].to(torch.complex64)
+
+    def _check(self, y: Tensor) -> None:
+        if y.ndim != 3 or y.shape[0] != self.array.n_mics:
+            raise ShapeError(f"SRPPHAT: frames of shape {tuple(y.shape)} came; ({self.array.n_mics}, freq, frame) is needed")
 
 
 def _smooth(frames: Tensor) -> Tensor:
