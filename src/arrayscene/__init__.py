@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         RecordingError,
         ShapeError,
     )
+    from arrayscene.localize import locate
     from arrayscene.networks import AudioDiffusionNet
     from arrayscene.recording import Recording
     from arrayscene.recovery import recover
@@ -71,6 +72,7 @@ __all__ = [
     "decoders",
     "load_voice",
     "localize",
+    "locate",
     "metrics",
     "networks",
     "recover",
@@ -101,6 +103,7 @@ _HOMES = {
     "ShapeError": "errors",
     "Source": "scene",
     "load_voice": "voices",
+    "locate": "localize",
     "recover": "recovery",
     "simulate_scene": "simulate",
     "voice_names": "voices",

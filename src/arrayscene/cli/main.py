@@ -11,7 +11,7 @@ from typing import Annotated, Any, TextIO
 import typer
 from typer.core import TyperGroup
 
-from arrayscene.cli import array, bench, convert, demo, doctor, recover, simulate
+from arrayscene.cli import array, bench, convert, demo, doctor, locate, recover, simulate
 from arrayscene.errors import ArraySceneError
 
 USER_ERROR = 2
@@ -53,6 +53,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("recover", short_help="A recording in, a scene out.")(recover.recover)
+app.command("locate", short_help="Where the sources are, and how loud.")(locate.locate)
 app.add_typer(array.app, name="array", short_help="Known arrays, and what an array looks like.")
 app.command("convert", short_help="Another format, rate or choice of channels.")(convert.convert)
 app.command("simulate", short_help="Talkers in a room, with the truth beside.")(simulate.simulate)
