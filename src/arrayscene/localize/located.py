@@ -63,9 +63,8 @@ class Located:
 
     Attributes:
         sources: strongest first.
-        azimuth, elevation: (direction,) radians, of the grid.
+        azimuth, elevation: (direction,) radians, of the grid; of a wide array, of its first part.
         power: (direction,) the map whose peaks the sources are, its highest value 1.
-        places: (direction, 3) metres of the grid's points, where places were looked for instead of directions.
         array: the microphones that were used.
         reference_channel: file channel (counted from 1) of the microphone that levels refer to.
         sample_rate: hertz.
@@ -79,7 +78,6 @@ class Located:
     azimuth: FloatArray
     elevation: FloatArray
     power: FloatArray
-    places: FloatArray | None
     array: MicrophoneArray
     reference_channel: int
     sample_rate: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,21 +17,20 @@ from arrayscene.array import MicrophoneArray
 from arrayscene.errors import GeometryError, RecordingError, ShapeError
 from arrayscene.health import check
 from arrayscene.linalg import covariance
-from arrayscene.localize.grid import Grid, direction_grid, embed, to_angles, with_zenith
+from arrayscene.localize.grid import Grid, embed, to_angles, to_vectors, with_zenith
 from arrayscene.localize.located import Ambiguity, Located, LocatedSource
 from arrayscene.localize.look_alikes import effective_bins, look_alikes
 from arrayscene.localize.music import MUSIC, NormMUSIC
 from arrayscene.localize.omp import MANY_MICS, OMP, WELL_EXPLAINED
 from arrayscene.localize.peaks import SCATTER, Directions, find_peaks, mean_directions
-from arrayscene.localize.places import Places, part_pairs, place_grid, refine_place
 from arrayscene.localize.spectrum import Spectrum, map_peaks
 from arrayscene.localize.srp import HIGHEST_HZ, LOWEST_HZ, SRPPHAT, Survey, localization_stft
 from arrayscene.localize.srp_map import SRPMap
 from arrayscene.localize.strength import shares
+from arrayscene.localize.viewpoints import Place, candidate_directions, cross, matched, viewpoints
 from arrayscene.recording import Recording
 from arrayscene.report.mirror import mirror_direction
-from arrayscene.response import SphericalWave, far_field
-from arrayscene.stft import STFT
+from arrayscene.response import far_field
 
 METHODS = ("auto", "votes", "music", "normmusic", "srp")
 SPECTRA: dict[str, type[Spectrum]] = {"music": MUSIC, "normmusic": NormMUSIC, "srp": SRPMap}
@@ -83,7 +82,8 @@ def locate(
     """Find the sources of a recording: where, how far, how loud, how many, and how sure all that is.
 
     Check the recording -> votes of every band and moment (`SRPPHAT`) -> peaks and count -> error bars -> levels -> what else fits.
-    Wide arrays, and arrays made of parts that stand apart, look at places instead of directions and so find distances.
+    Wide arrays, and arrays made of parts that stand apart, are several viewpoints: each finds directions, those that are heard at
+    the same moments are one source, and where they cross is its place.
 
     Args:
         recording: microphones' samples; or the path of one multichannel file, or paths of one file a microphone.
@@ -101,8 +101,8 @@ def locate(
         GeometryError: no array, or one that does not fit the recording.
         ShapeError: an unknown method, or a count that makes no sense.
 
-    Cost: about 0.06 of the recording's duration on one core for 4 microphones at 16 kHz, four times that for places; memory of
-    half a minute and one signal a source.
+    Cost: about 0.06 of the recording's duration on one core for 4 microphones at 16 kHz, so much a viewpoint for wide arrays;
+    memory of half a minute and one signal a source.
     """
     report = progress or (lambda step, fraction: None)
     if method not in METHODS:
@@ -126,7 +126,6 @@ def locate(
         azimuth=case.grid.azimuth,
         elevation=case.grid.elevation,
         power=found.power / max(float(found.power.max()), 1e-30),
-        places=None if case.places is None else case.places.points,
         array=replace(case.array, channels=good.channels, hardware_channels=None),
         reference_channel=good.channels[0],
         sample_rate=good.sample_rate,
@@ -143,17 +142,19 @@ class _Found:
 
     Attributes:
         directions: strongest first.
-        indices: of the nearest point of the grid.
-        power: (direction,) map.
+        indices: of the nearest point of the first viewpoint's grid.
+        power: (direction,) map on that grid.
         method: how they were found.
-        offsets: (source, 3) metres from the middle of an array that sees places.
+        places: where the rays of several viewpoints cross; None for an array that is one.
+        seen_by: the viewpoint that hears each best, and the point of its grid; None likewise.
     """
 
     directions: Directions
     indices: list[int]
     power: NDArray[np.float64]
     method: str
-    offsets: NDArray[np.float64] | None = None
+    places: list[Place] | None = None
+    seen_by: list[tuple[int, int]] | None = None
 
 
 class _Case:
@@ -164,36 +165,38 @@ class _Case:
         self.recording, self.array, self.dc, self.report = recording, recording.array, dc, report
         self.stft = localization_stft(recording.sample_rate)
         self.frequencies = self.stft.frequencies(recording.sample_rate)
-        self.places: Places | None = place_grid(self.array)
-        flat = direction_grid(self.array)
-        self.level = self.places is None and flat.azimuth_known and not flat.elevation_known and self.array.ambiguity != "cone"
-        self.srp = self._localiser()
-        self.grid = self.srp.grid
-        surveys = []
+        # The viewpoint of the reference microphone comes first.
+        self.views = sorted(viewpoints(self.array), key=lambda view: view.mics)
+        if self.views:
+            self.mics = [view.mics for view in self.views]
+            self.srps = [SRPPHAT(view.array, self.frequencies, grid=view.grid) for view in self.views]
+        else:
+            self.mics = [list(range(self.array.n_mics))]
+            self.srps = [SRPPHAT(self.array, self.frequencies)]
+        self.srp, self.grid = self.srps[0], self.srps[0].grid
+        self.level = self.grid.azimuth_known and not self.grid.elevation_known and self.array.ambiguity != "cone"
+        surveys: list[list[Survey]] = [[] for _ in self.srps]
         n_freqs, n_mics = len(self.frequencies), self.array.n_mics
         self.R = torch.zeros(n_freqs, n_mics, n_mics, dtype=torch.complex64)
         for number, (_, y) in enumerate(self._blocks()):
-            surveys.append(self.srp.survey(y))
+            for srp, mics, found in zip(self.srps, self.mics, surveys, strict=True):
+                found.append(srp.survey(y[mics]))
             self.R += covariance(y) * y.shape[-1]
             report("localise", min((number + 1) * BLOCK_SECONDS / recording.duration, 1.0))
-        self.survey = Survey(
-            np.sum([survey.by_band for survey in surveys], axis=0),
-            np.zeros((0, 0), np.float32),
-            np.concatenate([survey.where for survey in surveys], axis=1),
-            np.concatenate([survey.weight for survey in surveys], axis=1),
-        )
+        self.surveys = [_joined(found) for found in surveys]
+        self.survey = self.surveys[0]
         # Rumble below is no sound that a direction could be told of.
         power = self.R.diagonal(dim1=1, dim2=2).real.mean(-1).double().numpy()
         self.spectrum = np.where(self.frequencies.numpy() >= LOWEST_HZ / 2, power, 0.0)
 
     def find(self, n_sources: int | None, method: str) -> _Found:
         """Where the sources are."""
-        if method in ("auto", "votes") and self._too_narrow():
+        if not self.views and method in ("auto", "votes") and self._too_narrow():
             return self._narrow_band(n_sources or 1)
+        if self.views:
+            return self._placed(n_sources)
         votes = self.survey.by_band
         chosen, support = find_peaks(votes, self.grid, n_sources)
-        if self.places is not None:
-            return self._placed(chosen, support)
         if method in SPECTRA and chosen:
             spectrum = SPECTRA[method](self.array, self.frequencies, grid=self.grid)
             n = min(len(chosen), self.array.n_mics - 1)
@@ -212,15 +215,15 @@ class _Case:
             return []
         indices = found.indices
         signals, doubt = self._signals(indices)
-        own = self._own_votes(indices)
         sources = []
         for s in range(n):
             self.report("measure", s / n)
             azimuth, elevation = float(directions.azimuth[s]), float(directions.elevation[s])
-            coherence = self._coherence(own[s])
+            view, own = self._own(found, s)
+            coherence = _coherence(self.surveys[view], own)
             bias = BIAS + BIAS_OF_INCOHERENCE * (1 - coherence)
-            spread = self._spread(azimuth, own[s], bias)
-            distance, distance_error, position = self._distance(found, s, own[s], bias)
+            spread = bias if found.places is not None else self._spread(azimuth, own, bias)
+            distance, distance_error, position = self._distance(found, s, bias)
             if position is not None:
                 azimuth, elevation = map(float, to_angles(position))
             overhead = self.level and elevation > OVERHEAD
@@ -265,26 +268,17 @@ class _Case:
                 f"The sound is a tone at about {loudest:.0f} Hz: in a room its reflections cannot be told from it, and directions"
                 " of tones are doubtful."
             )
+        if self.views and found.places is None and len(found.directions.azimuth):
+            sentences.append("No two parts of the array agree on a source: directions are those of one part alone.")
         return sentences
 
-    def _localiser(self) -> SRPPHAT:
-        if self.places is None:
-            return SRPPHAT(self.array, self.frequencies)
-        return SRPPHAT(
-            self.array,
-            self.frequencies,
-            grid=self.places.grid,
-            response=SphericalWave(self.array, torch.tensor(self.places.points), frequencies=self.frequencies),
-            pairs=part_pairs(self.array, self.places.parts),
-        )
-
-    def _blocks(self) -> Any:
+    def _blocks(self) -> Iterator[tuple[int, Tensor]]:
         for start, block in self.recording.blocks(BLOCK_SECONDS):
             yield start, self.stft(torch.from_numpy(block.samples - self.dc[:, None].astype(np.float32)))
 
     def _too_narrow(self) -> bool:
         """Whether all sound lies in a few bins where directions repeat, or where nobody votes."""
-        if self.places is not None or effective_bins(self.spectrum) >= NARROW:
+        if effective_bins(self.spectrum) >= NARROW:
             return False
         loudest = float(self.frequencies[int(np.argmax(self.spectrum))])
         return loudest > min(self.array.aliasing_hz(), HIGHEST_HZ) or loudest < LOWEST_HZ
@@ -344,39 +338,57 @@ class _Case:
         """Directions off the grid, with the points of the grid that stand for them."""
         indices = []
         for azimuth, elevation in zip(found.azimuth, found.elevation, strict=True):
-            # Of the directions that the array cannot tell apart, the one that most votes were given to.
-            away = np.linalg.norm(self.grid.embedding - embed(self.grid, float(azimuth), float(elevation)), axis=1)
-            indices.append(int(np.argmax(np.where(away <= away.min() + 1e-9, self.survey.votes, -1.0))))
+            indices.append(self._index(float(azimuth), float(elevation)))
         return _Found(found, indices, power, method)
 
-    def _placed(self, chosen: list[int], support: NDArray[np.float64]) -> _Found:
-        """Places of the sources of a wide array, from the votes around each."""
-        assert self.places is not None
-        total = self.survey.votes
-        points = [refine_place(self.places, total, index, self._mine(chosen, s)) for s, index in enumerate(chosen)]
-        offsets = np.reshape(points, (-1, 3)) - self.places.middle
-        azimuth, elevation = to_angles(offsets)
-        elevation = elevation if self.grid.elevation_known else np.zeros_like(elevation)
-        return _Found(Directions(azimuth, elevation, support), chosen, total, "votes", offsets)
+    def _index(self, azimuth: float, elevation: float) -> int:
+        """Of the directions that the array cannot tell from a given one, that which most votes were given to."""
+        away = np.linalg.norm(self.grid.embedding - embed(self.grid, azimuth, elevation), axis=1)
+        return int(np.argmax(np.where(away <= away.min() + 1e-9, self.survey.votes, -1.0)))
 
-    def _mine(self, indices: Sequence[int], source: int) -> NDArray[np.float64]:
-        """(direction,) 1 where no other source is nearer."""
-        away = np.linalg.norm(self.grid.embedding[:, None] - self.grid.embedding[list(indices)][None], axis=-1)
-        return np.asarray(away.argmin(axis=1) == source, dtype=float)
+    def _placed(self, n_sources: int | None) -> _Found:
+        """Places of the sources of a wide array, from the directions that its parts see."""
+        chosen, rays, votes, supports = [], [], [], []
+        n_bands = min(len(srp.bands) for srp in self.srps)
+        for view, survey in zip(self.views, self.surveys, strict=True):
+            indices, support = find_peaks(survey.by_band, view.grid, n_sources)
+            azimuth, elevation = mean_directions(survey.votes, view.grid, indices)
+            chosen.append(indices)
+            supports.append(support)
+            rays.append(to_vectors(azimuth, elevation))
+            own = [_own_votes(survey, view.grid, indices, s)[:n_bands] for s in range(len(indices))]
+            votes.append(np.array(own).reshape(len(indices), n_bands, -1))
+        middle = np.mean([view.center for view in self.views], axis=0)
+        around = candidate_directions(self.array)
+        tracks = matched(self.views, rays, votes, middle, around)
+        if not tracks:
+            found = Directions(*to_angles(rays[0]), supports[0])
+            return _Found(found, chosen[0], self.survey.votes, "votes")
+        strength = [max(float(supports[v][s]) for v, s in track.items()) for track in tracks]
+        order = sorted(range(len(tracks)), key=lambda t: -strength[t])[:n_sources]
+        places, seen_by, nearest = [], [], []
+        for track in (tracks[t] for t in order):
+            place = cross([self.views[v] for v in track], [rays[v][s] for v, s in track.items()], middle, around)
+            best = max(track, key=lambda v: float(supports[v][track[v]]))
+            places.append(place)
+            seen_by.append((best, chosen[best][track[best]]))
+            toward = to_vectors(np.asarray(place.azimuth), np.asarray(place.elevation))
+            ahead = to_angles(toward + place.inverse * (middle - self.views[0].center))
+            nearest.append(chosen[0][track[0]] if 0 in track else self._index(*map(float, ahead)))
+        found = Directions(
+            np.array([place.azimuth for place in places]),
+            np.array([place.elevation for place in places]),
+            np.array([strength[t] for t in order]),
+        )
+        return _Found(found, nearest, self.survey.votes, "votes", places, seen_by)
 
-    def _own_votes(self, indices: Sequence[int]) -> list[NDArray[np.float64]]:
-        """For every source (band, time) its votes: those within its scatter that are not nearer to another."""
-        own = []
-        for s, index in enumerate(indices):
-            away = np.linalg.norm(self.grid.embedding - self.grid.embedding[index], axis=1)
-            weight = np.exp(-0.5 * (away / SCATTER) ** 2) * self._mine(indices, s)
-            own.append(self.survey.weight * weight[self.survey.where])
-        return own
-
-    def _coherence(self, own: NDArray[np.float64]) -> float:
-        """Mean steered power of a source's votes: a vote is its square times a share of at most 1."""
-        heard = self.survey.weight[own > 0]
-        return float(np.sqrt(np.clip(np.average(heard, weights=own[own > 0]), 0, 1))) if heard.size else 0.0
+    def _own(self, found: _Found, source: int) -> tuple[int, NDArray[np.float64]]:
+        """The viewpoint that hears a source best, and its votes there."""
+        if found.seen_by is None:
+            return 0, _own_votes(self.survey, self.grid, found.indices, source)
+        view = found.seen_by[source][0]
+        there = [index for v, index in found.seen_by if v == view]
+        return view, _own_votes(self.surveys[view], self.views[view].grid, there, there.index(found.seen_by[source][1]))
 
     def _groups(self, own: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Weight and weighted mean (group, ...) of values (direction, ...) over the votes of each stretch of the recording."""
@@ -392,30 +404,26 @@ class _Case:
         return float(np.hypot(_deviation(*self._groups(own, turn)), bias))
 
     def _distance(
-        self, found: _Found, source: int, own: NDArray[np.float64], bias: float
+        self, found: _Found, source: int, bias: float
     ) -> tuple[float | None, float | None, NDArray[np.float64] | None]:
         """Distance from the array's origin, its error, and the position; None each where it cannot be told."""
-        if self.places is None or found.offsets is None:
+        if found.places is None:
             return None, None, None
-        offset = found.offsets[source]
-        reach = float(np.linalg.norm(offset))
-        inverse = 1 / np.linalg.norm(self.places.points - self.places.middle, axis=1)
-        centers = np.stack([self.array.positions[part].mean(0) for part in self.places.parts]) - self.places.middle
-        # The wider the array across the line of sight, the less a wrong direction of a part moves the crossing.
-        across = centers - np.outer(centers @ offset / reach, offset / reach)
-        across_rms = float(np.sqrt(np.square(across).sum(1).mean()))
-        error = np.hypot(_deviation(*self._groups(own, inverse)), bias / max(across_rms, 1e-6))
-        if 1 / reach < SURE * error:
+        place = found.places[source]
+        error = place.inverse_error * bias
+        if place.inverse < SURE * error or place.inverse <= 0:
             return None, None, None
-        position = self.places.middle + offset
-        return float(np.linalg.norm(position)), float(error * reach**2), np.asarray(position)
+        middle = np.mean([view.center for view in self.views], axis=0)
+        toward = to_vectors(np.asarray(place.azimuth), np.asarray(place.elevation))
+        position = middle + toward / place.inverse
+        return float(np.linalg.norm(position)), float(error / place.inverse**2), position
 
     def _signals(self, indices: Sequence[int]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """(source, sample) each source's share of the reference microphone, and of its power how much is in doubt."""
         signals = np.zeros((len(indices), self.recording.n_samples), np.float32)
         doubtful, total = np.zeros(len(indices)), np.full(len(indices), 1e-30)
         for start, y in self._blocks():
-            share = shares(self.srp, y, indices)
+            share = shares(self.srp, y[self.mics[0]], indices)
             n = min(round(BLOCK_SECONDS * self.recording.sample_rate), self.recording.n_samples - start)
             signals[:, start : start + n] = self.stft.inverse(share.sqrt() * y[0], n).numpy()
             power = y[0].abs().square()
@@ -426,7 +434,7 @@ class _Case:
     def _alternatives(self, azimuth: float, elevation: float) -> tuple[Ambiguity, list[tuple[float | None, float | None]]]:
         """What else would fit: lobes of a narrow sound, and the mirror image."""
         grid = self.grid
-        if self.places is None and effective_bins(self.spectrum) < NARROW:
+        if not self.views and effective_bins(self.spectrum) < NARROW:
             lobes = look_alikes(self.array, grid, (azimuth, elevation), self.frequencies, self.spectrum)
             if lobes:
                 return "aliasing", [_known(grid, float(grid.azimuth[i]), float(grid.elevation[i])) for i in lobes]
@@ -442,6 +450,29 @@ class _Case:
         # The image of a level array differs in elevation, which is not known anyway.
         same = abs(np.angle(np.exp(1j * (image[0] - azimuth)))) < 1e-6 and not grid.elevation_known
         return ambiguity, [] if same else [_known(grid, *image)]
+
+
+def _joined(surveys: Sequence[Survey]) -> Survey:
+    """Surveys of the blocks of a recording as one, without the maps over time."""
+    return Survey(
+        np.sum([survey.by_band for survey in surveys], axis=0),
+        np.zeros((0, 0), np.float32),
+        np.concatenate([survey.where for survey in surveys], axis=1),
+        np.concatenate([survey.weight for survey in surveys], axis=1),
+    )
+
+
+def _own_votes(survey: Survey, grid: Grid, indices: Sequence[int], source: int) -> NDArray[np.float64]:
+    """(band, time) votes for one of the sources: those within its scatter that are not nearer to another."""
+    away = np.linalg.norm(grid.embedding[:, None] - grid.embedding[list(indices)][None], axis=-1)
+    weight = np.exp(-0.5 * (away[:, source] / SCATTER) ** 2) * (away.argmin(axis=1) == source)
+    return np.asarray(survey.weight * weight[survey.where])
+
+
+def _coherence(survey: Survey, own: NDArray[np.float64]) -> float:
+    """Mean steered power of a source's votes: a vote is its square times a share of at most 1."""
+    heard = survey.weight[own > 0]
+    return float(np.sqrt(np.clip(np.average(heard, weights=own[own > 0]), 0, 1))) if heard.size else 0.0
 
 
 def _known(grid: Grid, azimuth: float, elevation: float) -> tuple[float | None, float | None]:

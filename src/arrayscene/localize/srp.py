@@ -70,11 +70,9 @@ class SRPPHAT(nn.Module):
     Args:
         array: microphones.
         frequencies: (freq,) hertz of the frames.
-        grid: directions (or places) to scan; the directions that the array can tell apart by default.
-        response: what the array hears from every direction of `grid`, such as a measured one, or from places near it; by default
-            plane waves, around the array's rigid body if it has one.
-        pairs: of microphones, counted from 0, whose cross-spectra are used; by default all pairs of at most 8 microphones that
-            are spread as widely as possible.
+        grid: directions to scan; those that the array can tell apart by default.
+        response: what the array hears from every direction of `grid`, such as a measured one; by default plane waves, around the
+            array's rigid body if it has one.
         speed_of_sound: m/s.
 
     Raises: ShapeError where the frequencies leave no band, or the response has not one source a direction.
@@ -93,14 +91,12 @@ class SRPPHAT(nn.Module):
         *,
         grid: Grid | None = None,
         response: Response | None = None,
-        pairs: Sequence[tuple[int, int]] | None = None,
         speed_of_sound: float = SPEED_OF_SOUND,
     ) -> None:
         super().__init__()
         self.array, self.grid = array, direction_grid(array) if grid is None else grid
-        chosen = list(combinations(array.spread(MAX_MICS), 2)) if pairs is None else [(int(p), int(q)) for p, q in pairs]
-        self.mics = sorted({mic for pair in chosen for mic in pair})
-        self.pairs = torch.tensor([[self.mics.index(mic) for mic in pair] for pair in chosen])
+        self.mics = array.spread(MAX_MICS)
+        self.pairs = torch.tensor(list(combinations(range(len(self.mics)), 2)))
         first, second = self.pairs.T
         known = None if response is None else self._known(response, frequencies)
         toward = far_field(

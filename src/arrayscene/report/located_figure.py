@@ -32,7 +32,7 @@ def located_figure(located: Located) -> Figure:
 
     grid = direction_grid(located.array)
     figure = Figure(figsize=(6.4, 6.0), layout="constrained", facecolor="white")
-    if located.places is not None:
+    if any(source.position is not None for source in located.sources):
         _plane(figure.add_subplot(), located)
     elif grid.azimuth_known and grid.elevation_known:
         figure.set_size_inches(8.2, 4.6)
@@ -105,14 +105,13 @@ def _upright(axes: Axes, located: Located) -> None:
 
 
 def _plane(axes: Axes, located: Located) -> None:
-    assert located.places is not None
     positions = located.array.positions
     known = [source.position for source in located.sources if source.position is not None]
     extent = 1.3 * max(float(np.abs(np.array([*positions, *known])[:, :2]).max()), 0.5)
-    axes.scatter(-located.places[:, 1], located.places[:, 0], s=60 * located.power, color=_FILL, alpha=0.5, linewidths=0)
     axes.scatter(-positions[:, 1], positions[:, 0], s=18, color=_INK, zorder=3, label="microphones")
     for number, source in enumerate(located.sources, start=1):
         if source.position is not None:
+            _error_bar(axes, source, number)
             _mark(axes, -source.position[1], source.position[0], number, str(number))
             _mirrored(axes, source, number)
         elif source.azimuth is not None:
@@ -125,6 +124,15 @@ def _plane(axes: Axes, located: Located) -> None:
     axes.set(xlim=(-extent, extent), xlabel="y, left (m)", ylabel="x, front (m)")
     axes.grid(color=_FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
+
+
+def _error_bar(axes: Axes, source: LocatedSource, number: int) -> None:
+    """Two standard deviations of the distance either way, along the line of sight."""
+    if source.position is None or source.distance is None or source.distance_error is None:
+        return
+    share = np.array([-2.0, 2.0]) * source.distance_error / source.distance
+    ends = source.position[:2] * (1 + share.clip(-1)[:, None])
+    axes.plot(-ends[:, 1], ends[:, 0], color=source_colour(number).fill, linewidth=2, alpha=0.7, zorder=2)
 
 
 def _mirrored(axes: Axes, source: LocatedSource, number: int) -> None:
