@@ -59,9 +59,7 @@ def locate(
     paths: Path | list[Path] = inputs[0] if len(inputs) == 1 else inputs
     recording = Recording.read(paths, array=microphones, channels=wanted, sample_rate=rate, start=start, stop=stop)
     with progress_bar(quiet) as progress:
-        located = locate_sources(
-            recording, n_sources=sources, method=method, full_scale_spl_db=full_scale_spl, progress=progress
-        )
+        located = locate_sources(recording, n_sources=sources, method=method, full_scale_spl_db=full_scale_spl, progress=progress)
     text = dumps(located_to_dict(located))
     if out is not None:
         _write(located, text, out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def locate(
 ) -> Located:
     """Find the sources of a recording: where, how far, how loud, how many, and how sure all that is.
 
-    Check the recording -> votes of every band and moment (`SRPPHAT`) -> peaks and count -> error bars -> levels -> what else fits.
+    Check the recording -> votes of every band and moment (`SRPPHAT`) -> peaks, counted -> error bars -> levels -> what else fits.
     Wide arrays, and arrays made of parts that stand apart, are several viewpoints: each finds directions, those that are heard at
     the same moments are one source, and where they cross is its place.
 
@@ -89,7 +90,7 @@ def locate(
         recording: microphones' samples; or the path of one multichannel file, or paths of one file a microphone.
         array: microphone array, preset name or file; needed where the recording does not carry one.
         n_sources: how many sources to return; None counts them.
-        method: "votes"; "music", "normmusic" or "srp" for the peaks of those maps, as many as were counted; "auto" takes votes, or
+        method: "votes"; "music", "normmusic" or "srp" for the peaks of those maps, as many as votes count; "auto" takes votes, or
             pursuit (`OMP`) where there are 16 microphones and it explains the recording.
         full_scale_spl_db: sound pressure level, dB SPL, of a sine whose RMS is full scale (1.0); known from a calibrator.
         progress: called with the name of a step and the fraction done.
@@ -324,8 +325,7 @@ class _Case:
         return self._at(found, power[:-1] - power.min(), "overhead")
 
     def _plain_count(self) -> int | None:
-        """How many sources the covariances hold, where it is plain to see: hardly any reverberation, fewer than half the
-        microphones."""
+        """How many sources the covariances hold, where that is plain: no reverberation, at most half as many as microphones."""
         used = ((self.frequencies >= LOWEST_HZ) & (self.frequencies <= HIGHEST_HZ)).nonzero()[:, 0]
         values = torch.linalg.eigvalsh(self.R[used].to(torch.complex128)).clamp_min(0).flip(-1)
         values = values / values.sum(-1, keepdim=True).clamp_min(1e-30)
@@ -362,8 +362,8 @@ class _Case:
         around = candidate_directions(self.array)
         tracks = matched(self.views, rays, votes, middle, around)
         if not tracks:
-            found = Directions(*to_angles(rays[0]), supports[0])
-            return _Found(found, chosen[0], self.survey.votes, "votes")
+            azimuth, elevation = mean_directions(self.survey.votes, self.grid, chosen[0])
+            return _Found(Directions(azimuth, elevation, supports[0]), chosen[0], self.survey.votes, "votes")
         strength = [max(float(supports[v][s]) for v, s in track.items()) for track in tracks]
         order = sorted(range(len(tracks)), key=lambda t: -strength[t])[:n_sources]
         places, seen_by, nearest = [], [], []
@@ -393,7 +393,7 @@ class _Case:
     def _groups(self, own: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Weight and weighted mean (group, ...) of values (direction, ...) over the votes of each stretch of the recording."""
         edges = np.linspace(0, own.shape[1], min(GROUPS, own.shape[1]) + 1).astype(int)
-        spans = [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        spans = [slice(a, b) for a, b in pairwise(edges)]
         weight = np.array([own[:, span].sum() for span in spans])
         mean = np.array([np.tensordot(own[:, span].ravel(), values[self.survey.where[:, span].ravel()], 1) for span in spans])
         return weight, mean / np.maximum(weight, 1e-30).reshape(-1, *[1] * (mean.ndim - 1))
@@ -403,9 +403,7 @@ class _Case:
         turn = np.angle(np.exp(1j * (self.grid.azimuth - azimuth)))
         return float(np.hypot(_deviation(*self._groups(own, turn)), bias))
 
-    def _distance(
-        self, found: _Found, source: int, bias: float
-    ) -> tuple[float | None, float | None, NDArray[np.float64] | None]:
+    def _distance(self, found: _Found, source: int, bias: float) -> tuple[float | None, float | None, NDArray[np.float64] | None]:
         """Distance from the array's origin, its error, and the position; None each where it cannot be told."""
         if found.places is None:
             return None, None, None

@@ -12,7 +12,7 @@ from arrayscene.localize.grid import FloatArray, Grid, to_vectors
 from arrayscene.response import far_field
 
 ALIKE = 0.7
-"""Share of its power that a beam towards one direction lets through of another, from which on they are told apart badly (1.5 dB)."""
+"""Share of its power that a beam towards one direction lets through of another, from which on they are hardly told apart."""
 
 LARGEST_SHARE = 1e-3
 """Bins below this share of the strongest one are left out: they decide nothing and cost time."""
@@ -57,14 +57,14 @@ def look_alikes(
     weight = power[loud] / power[loud].sum()
     alike = weight @ likeness
     nearest = int(np.argmax(to_vectors(grid.azimuth, grid.elevation) @ to_vectors(*map(np.asarray, direction))))
-    left = list(np.flatnonzero(alike >= ALIKE))
-    lobes = []
+    left = np.flatnonzero(alike >= ALIKE).tolist()
+    lobes: list[int] = []
     spacing = _spacing(grid)
     for start in (nearest, *sorted(left, key=lambda index: -alike[index])):
         lobe = _reached(grid, start, left, 2.5 * spacing)
         left = [index for index in left if index not in lobe]
         if start != nearest and lobe:
-            lobes.append(int(start))
+            lobes.append(start)
     return lobes
 
 

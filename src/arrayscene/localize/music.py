@@ -10,6 +10,12 @@ from torch import Tensor
 from arrayscene.errors import ShapeError
 from arrayscene.localize.spectrum import Spectrum
 
+SMALL = 8
+"""Microphones up to which the noise subspace is taken as it is."""
+
+CANCELLED = 1e-3
+"""Share of a response outside the signal subspace below which it is computed from the noise subspace."""
+
 
 class MUSIC(Spectrum):
     """Multiple signal classification over a band: P(u) = mean_f a^H a / (a^H E_n E_n^H a).
@@ -34,7 +40,8 @@ class MUSIC(Spectrum):
         super().__init__(*args, **options)
         self.normalized = normalized
         A = self._steering()
-        self.register_buffer("steering", A / A.abs().square().sum(1, keepdim=True).sqrt().clamp_min(1e-20), persistent=False)
+        A = A / A.abs().square().sum(1, keepdim=True).sqrt().clamp_min(1e-20)
+        self.register_buffer("steering", torch.cat([A.real, A.imag], dim=1), persistent=False)
 
     steering: Tensor
 
@@ -50,13 +57,12 @@ class MUSIC(Spectrum):
         weighted = frames if weights is None else frames * weights[:, None]
         R = weighted.to(torch.complex64) @ frames.mH
         _, vectors = torch.linalg.eigh(R.to(torch.complex128))
-        # The smaller subspace; only few signals can be taken from 1 without losing the digits that matter.
-        noise = vectors[..., : n_mics - n_sources].to(torch.complex64)
-        if n_sources < n_mics - n_sources and n_mics > 8:
-            signal = vectors[..., n_mics - n_sources :].to(torch.complex64)
-            inside = 1 - _energy(signal.mH @ self.steering)
-        else:
-            inside = _energy(noise.mH @ self.steering)
+        noise, signal = vectors[..., : n_mics - n_sources], vectors[..., n_mics - n_sources :]
+        # A few signals are cheaper than the noise of many microphones, but taking nearly all from 1 loses the digits that matter.
+        few = 2 * n_sources < n_mics and n_mics > SMALL
+        inside = 1 - _energy(signal, self.steering) if few else _energy(noise, self.steering)
+        if few and float(inside.min()) < CANCELLED:
+            inside = _energy(noise, self.steering)
         spectrum = inside.clamp_min(1e-6).reciprocal()
         if self.normalized:
             spectrum = spectrum / spectrum.amax(1, keepdim=True)
@@ -70,7 +76,9 @@ class NormMUSIC(MUSIC):
         super().__init__(*args, normalized=True, **options)
 
 
-def _energy(projected: Tensor) -> Tensor:
-    """(freq, direction) sum over the vectors of |E^H a|^2."""
-    parts = torch.view_as_real(projected)
-    return parts.square().sum(dim=(1, 3))
+def _energy(vectors: Tensor, steering: Tensor) -> Tensor:
+    """(freq, direction) sum over the vectors (freq, mic, vector) of |e^H a|^2, a as real parts above imaginary ones."""
+    real, imag = vectors.real.mT, vectors.imag.mT
+    # Real products, because a sum over complex ones takes several times as long as they do.
+    rows = torch.cat([torch.cat([real, imag], dim=2), torch.cat([-imag, real], dim=2)], dim=1).to(torch.float32)
+    return (rows @ steering).square_().sum(1)

@@ -18,7 +18,7 @@ MAX_PAIRS = 28
 
 
 def reliable_bins(y: Tensor) -> Tensor:
-    """Weight of every bin: the square of the coherence over a few frames, averaged over pairs of microphones; 0 where it is quiet.
+    """Weight of every bin: the square of the coherence over a few frames, mean over pairs of microphones; 0 where it is quiet.
 
     Where one wavefront dominates it is near 1. Reverberation and noise come from many directions at once and lower it.
 

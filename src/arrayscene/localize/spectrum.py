@@ -124,8 +124,8 @@ def map_peaks(power: NDArray[np.float64], grid: Grid, n_sources: int) -> Directi
     chosen.sort(key=lambda index: -power[index])
     lowest = power.min()
     support = (power[chosen] - lowest) / max(power.max() - lowest, np.finfo(float).tiny)
-    refined = np.array([_top(power, grid, index) for index in chosen]).reshape(-1, 3)
-    azimuth, elevation = to_angles(refined)
+    refined = np.array([_top(power, grid, index) for index in chosen], dtype=np.float64).reshape(-1, 3)
+    azimuth, elevation = (np.asarray(angle, dtype=np.float64) for angle in to_angles(refined))
     return Directions(azimuth, elevation if grid.elevation_known else np.zeros_like(elevation), support)
 
 

@@ -78,7 +78,8 @@ class SRPMap(Spectrum):
             n_mics = self.array.n_mics
             both = ((R @ self.steering) * self.steering.conj()).real.sum(dim=(0, 1))
             return (both - R.diagonal(dim1=1, dim2=2).real.sum()) / (n_mics * (n_mics - 1))
-        assert self.nodes is not None and self.interpolation is not None
+        assert self.nodes is not None
+        assert self.interpolation is not None
         first, second = self.pairs.T
         cross = R[:, first, second].mT
         samples = self.nodes @ torch.cat([cross.real, cross.imag], dim=-1)[..., None]

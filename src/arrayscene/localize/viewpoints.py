@@ -135,7 +135,11 @@ def _viewpoint(array: MicrophoneArray, part: list[int]) -> Viewpoint:
 
 
 def matched(
-    views: Sequence[Viewpoint], rays: Sequence[FloatArray], votes: Sequence[FloatArray], middle: FloatArray, candidates: FloatArray
+    views: Sequence[Viewpoint],
+    rays: Sequence[FloatArray],
+    votes: Sequence[FloatArray],
+    middle: FloatArray,
+    candidates: FloatArray,
 ) -> list[dict[int, int]]:
     """Which directions of different viewpoints are one source's: those heard at the same moments in the same bands.
 
