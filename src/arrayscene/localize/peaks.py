@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -122,3 +123,18 @@ def mean_directions(votes: NDArray[Any], grid: Grid, chosen: list[int]) -> tuple
         mean = weight @ vectors if weight.sum() > 0 else vectors[index]
         azimuth[n], elevation[n] = to_angles(mean)
     return azimuth, elevation if grid.elevation_known else np.zeros_like(elevation)
+
+
+def own_votes(where: NDArray[Any], weight: NDArray[Any], grid: Grid, indices: Sequence[int], source: int) -> NDArray[np.float64]:
+    """(band, time) votes for one of the sources: those within its scatter that are not nearer to another.
+
+    Args:
+        where: (band, time) of a `Survey`.
+        weight: likewise.
+        grid: directions.
+        indices: of the sources on it.
+        source: which of them.
+    """
+    away = np.linalg.norm(grid.embedding[:, None] - grid.embedding[list(indices)][None], axis=-1)
+    near = np.exp(-0.5 * (away[:, source] / SCATTER) ** 2) * (away.argmin(axis=1) == source)
+    return np.asarray(weight * near[where])

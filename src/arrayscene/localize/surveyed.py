@@ -1,0 +1,80 @@
+"""A recording surveyed for sources: the votes of every part of its array, its covariances and its spectrum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from arrayscene.linalg import covariance
+from arrayscene.localize.srp import LOWEST_HZ, SRPPHAT, Survey, localization_stft
+from arrayscene.localize.viewpoints import viewpoints
+from arrayscene.recording import Recording
+
+BLOCK_SECONDS = 30.0
+
+
+class Surveyed:
+    """What one pass over a recording tells.
+
+    Args:
+        recording: working channels, with their array.
+        dc: (mic,) offsets to subtract.
+        report: called with the name of a step and the fraction done.
+
+    Attributes:
+        views: parts of a wide array, that of the reference microphone first; none for an array that is one viewpoint.
+        mics: for every part, or for the whole array, its microphones.
+        srps, surveys: likewise, its localiser and votes; `srp`, `grid` and `survey` are those of the first.
+        level: whether the array tells azimuth and no elevation.
+        R: (freq, mic, mic) sum of y y^H over all frames.
+        spectrum: (freq,) power, 0 below what directions could be told of.
+    """
+
+    def __init__(self, recording: Recording, dc: NDArray[Any], report: Callable[[str, float], None]) -> None:
+        assert recording.array is not None
+        self.recording, self.array, self.dc, self.report = recording, recording.array, dc, report
+        self.stft = localization_stft(recording.sample_rate)
+        self.frequencies = self.stft.frequencies(recording.sample_rate)
+        # The viewpoint of the reference microphone comes first.
+        self.views = sorted(viewpoints(self.array), key=lambda view: view.mics)
+        if self.views:
+            self.mics = [view.mics for view in self.views]
+            self.srps = [SRPPHAT(view.array, self.frequencies, grid=view.grid) for view in self.views]
+        else:
+            self.mics = [list(range(self.array.n_mics))]
+            self.srps = [SRPPHAT(self.array, self.frequencies)]
+        self.srp, self.grid = self.srps[0], self.srps[0].grid
+        self.level = self.grid.azimuth_known and not self.grid.elevation_known and self.array.ambiguity != "cone"
+        surveys: list[list[Survey]] = [[] for _ in self.srps]
+        n_freqs, n_mics = len(self.frequencies), self.array.n_mics
+        self.R = torch.zeros(n_freqs, n_mics, n_mics, dtype=torch.complex64)
+        for number, (_, y) in enumerate(self.blocks()):
+            for srp, mics, found in zip(self.srps, self.mics, surveys, strict=True):
+                found.append(srp.survey(y[mics]))
+            self.R += covariance(y) * y.shape[-1]
+            report("localise", min((number + 1) * BLOCK_SECONDS / recording.duration, 1.0))
+        self.surveys = [_joined(found) for found in surveys]
+        self.survey = self.surveys[0]
+        # Rumble below is no sound that a direction could be told of.
+        power = self.R.diagonal(dim1=1, dim2=2).real.mean(-1).double().numpy()
+        self.spectrum = np.where(self.frequencies.numpy() >= LOWEST_HZ / 2, power, 0.0)
+
+    def blocks(self) -> Iterator[tuple[int, Tensor]]:
+        """(first sample, frames (mic, freq, frame)) of half a minute each."""
+        for start, block in self.recording.blocks(BLOCK_SECONDS):
+            yield start, self.stft(torch.from_numpy(block.samples - self.dc[:, None].astype(np.float32)))
+
+
+def _joined(surveys: Sequence[Survey]) -> Survey:
+    """Surveys of the blocks of a recording as one, without the maps over time."""
+    return Survey(
+        np.sum([survey.by_band for survey in surveys], axis=0),
+        np.zeros((0, 0), np.float32),
+        np.concatenate([survey.where for survey in surveys], axis=1),
+        np.concatenate([survey.weight for survey in surveys], axis=1),
+    )
