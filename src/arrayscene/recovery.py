@@ -22,6 +22,7 @@ from arrayscene.errors import GeometryError, RecordingError, ShapeError
 from arrayscene.health import check
 from arrayscene.listening import Heard, listen
 from arrayscene.localize import direction_grid
+from arrayscene.localize.measuring import known_distances
 from arrayscene.notices import assumptions, suspicions, warnings_about
 from arrayscene.recording import Recording
 from arrayscene.scene import Scene, Source
@@ -88,7 +89,8 @@ def recover(
             choice = _choose(method, good, heard, stretches is not None)
             unmixed = unmix(good, dc, heard, choice, stretches, report)
         with _timed(timings, "measure"):
-            sources = _measure(unmixed, heard, good, stretches, report)
+            distances = known_distances(good, dc, heard.azimuth, heard.elevation)
+            sources = _measure(unmixed, heard, good, stretches, distances, report)
     assert good.array is not None
     # From here on the channel map says which channels of this file were used, not which ones the device has.
     used = replace(good.array, channels=good.channels, hardware_channels=None)
@@ -185,7 +187,12 @@ def _choose(method: str, good: Recording, heard: Heard, guided: bool) -> Choice:
 
 
 def _measure(
-    unmixed: Unmixed, heard: Heard, good: Recording, activity: Mapping[str, NDArray[Any]] | None, report: Progress
+    unmixed: Unmixed,
+    heard: Heard,
+    good: Recording,
+    activity: Mapping[str, NDArray[Any]] | None,
+    distances: Sequence[float | None],
+    report: Progress,
 ) -> list[Source]:
     """Levels, activity and confidence; loudest first."""
     assert good.array is not None
@@ -199,7 +206,7 @@ def _measure(
             Source(
                 azimuth=float(heard.azimuth[n]) if grid.azimuth_known else None,
                 elevation=float(heard.elevation[n]),
-                distance=None,
+                distance=distances[n],
                 level_db=active_level_db(signal, active, good.sample_rate),
                 active=active,
                 confidence=float(np.sqrt(heard.support[n] * unmixed.agreement[n])),

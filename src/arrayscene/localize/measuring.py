@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayscene.activity import active_level_db, active_segments
-from arrayscene.localize.finding import NARROW, OVERHEAD, Found
+from arrayscene.errors import GeometryError
+from arrayscene.localize.finding import NARROW, OVERHEAD, Found, find
 from arrayscene.localize.grid import Grid, to_angles, to_vectors
 from arrayscene.localize.located import Ambiguity, LocatedSource
 from arrayscene.localize.look_alikes import effective_bins, look_alikes
@@ -18,6 +19,8 @@ from arrayscene.localize.peaks import own_votes
 from arrayscene.localize.srp import Survey
 from arrayscene.localize.strength import shares
 from arrayscene.localize.surveyed import BLOCK_SECONDS, Surveyed
+from arrayscene.localize.viewpoints import viewpoints
+from arrayscene.recording import Recording
 from arrayscene.report.mirror import mirror_direction
 
 GROUPS = 8
@@ -30,6 +33,9 @@ bars that this gives, 93 % within twice as much."""
 
 LEVEL_BIAS_DB = 0.7
 """The same of a level."""
+
+SAME = np.deg2rad(10.0)
+"""Directions that differ by less are one source's."""
 
 SURE = 3.0
 """Standard deviations by which a source must be nearer than infinitely far for its distance to be told."""
@@ -82,6 +88,39 @@ def measure(heard: Surveyed, found: Found, full_scale_spl_db: float | None) -> l
         )
     heard.report("measure", 1.0)
     return sources
+
+
+def known_distances(
+    recording: Recording, dc: NDArray[Any], azimuth: NDArray[np.float64], elevation: NDArray[np.float64]
+) -> list[float | None]:
+    """Metres from the array's origin to sources in known directions; None where the recording cannot tell.
+
+    Args:
+        recording: working channels, with their array.
+        dc: (mic,) offsets to subtract.
+        azimuth: (source,) radians.
+        elevation: (source,) radians.
+
+    Cost: nothing for arrays that are one viewpoint; else another survey a part.
+    """
+    unknown: list[float | None] = [None] * len(azimuth)
+    assert recording.array is not None
+    try:
+        if not len(azimuth) or not viewpoints(recording.array):
+            return unknown
+    except GeometryError:
+        return unknown
+    heard = Surveyed(recording, dc, lambda step, fraction: None)
+    found = find(heard, None, "votes")
+    taken = to_vectors(azimuth, elevation)
+    for source in range(len(found.places or ())):
+        view, own = _own(heard, found, source)
+        bias = BIAS + BIAS_OF_INCOHERENCE * (1 - _coherence(heard.surveys[view], own))
+        seen = taken @ to_vectors(found.directions.azimuth[source], found.directions.elevation[source])
+        nearest = int(np.argmax(seen))
+        if seen[nearest] >= np.cos(SAME):
+            unknown[nearest] = _distance(heard, found, source, bias)[0]
+    return unknown
 
 
 def _own(heard: Surveyed, found: Found, source: int) -> tuple[int, NDArray[np.float64]]:
