@@ -18,7 +18,7 @@ from arrayscene.response import Response, far_field
 BAND_HZ = (500.0, 4000.0)
 """Below, small arrays tell little; above, most of them alias and speech is weak."""
 
-NEIGHBOURS = 12
+NEIGHBOURS = 8
 """Points around a peak to which the parabola is fitted that finds its top between the points."""
 
 

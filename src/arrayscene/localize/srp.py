@@ -27,6 +27,9 @@ SMOOTHING = 4
 MAX_MICS = 8
 """Microphones used, spread as widely as possible: more pairs cost time and tell little."""
 
+N_UPDATES = 60
+"""Multiplicative updates of a fit; after so many it stands still."""
+
 QUIET = 0.02
 """Share of a band's mean power below which a frame does not vote."""
 
@@ -153,30 +156,54 @@ class SRPPHAT(nn.Module):
         average = (power / len(self.bands)).T.contiguous().numpy()
         return Survey(votes.numpy(), average, where.numpy().astype(np.int32), votes_of.numpy())
 
-    def toward(self, y: Tensor, indices: Sequence[int]) -> Tensor:
-        """(source, band, time) steered power, -1 to 1, of frames (mic, freq, frame) towards some directions of the grid.
+    def shares(self, y: Tensor, indices: Sequence[int]) -> Tensor:
+        """(source, band, time) share that waves from each of some directions have of the power; they sum to 1.
+
+        In every band and moment the coherence is fitted by sum_s m_s A_p A_q*(f, u_s), m >= 0, in the least squares over pairs
+        and over bins by their power. What the fit leaves, reverberation and noise, is shared in proportion.
+
+        Args:
+            y: (mic, freq, frame) frames.
+            indices: directions of the sources on the grid.
+
+        Cost: O(frame freq pair source) and `N_UPDATES` small products a band and moment.
 
         Raises: ShapeError for frames of another number of microphones.
+
+        Reference: F. Sha et al., "Multiplicative updates for nonnegative quadratic programming", Neural Computation 2007.
         """
         self._check(y)
         y = y.to(torch.complex64)
-        chosen = [self._steered(y[:, band], steering[list(indices)])[0].T for band, steering in self.bands]
-        return torch.stack(chosen, dim=1)
+        fitted = []
+        for band, steering in self.bands:
+            coherence, level = self._coherence(y[:, band])
+            weight = level / level.sum(0, keepdim=True).clamp_min(1e-30)
+            toward = steering[list(indices)].reshape(len(indices), 2, len(self.pairs), -1)
+            parts = torch.stack([coherence.real, coherence.imag])
+            seen = torch.einsum("scpf,cpft,ft->st", toward, parts, weight).clamp_min(0)
+            alike = torch.einsum("scpf,rcpf,ft->srt", toward, toward, weight)
+            fitted.append(_non_negative(alike, seen))
+        m = torch.stack(fitted, dim=1)
+        total = m.sum(0, keepdim=True)
+        return torch.where(total > 1e-6, m / total.clamp_min(1e-6), 1 / len(indices))
 
     def _steered(self, y: Tensor, steering: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(time, direction) steered power of the frames of a band; (freq, time) level and weight of its bins."""
-        first, second = self.pairs.T
-        part = y[self.mics]
-        own = _smooth(part.abs().square())
-        cross = _smooth(part[first] * part[second].conj())
-        coherence = cross / (own[first] * own[second]).sqrt().clamp_min(1e-20)
+        coherence, level = self._coherence(y)
         size = coherence.abs()
-        level = own.mean(0)
         audible = level > 0.05 * level.mean(0, keepdim=True)
         weight = size.mean(0).square() * audible
         phase = coherence / size.clamp_min(1e-9) * weight
         phase = torch.cat([phase.real, phase.imag]).movedim(-1, 0).flatten(1)
         return phase @ steering.T / (len(self.pairs) * weight.sum(0).clamp_min(1e-9))[:, None], level, weight
+
+    def _coherence(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """(pair, freq, time) coherence of frames over some of them, and (freq, time) their level."""
+        first, second = self.pairs.T
+        part = y[self.mics]
+        own = _smooth(part.abs().square())
+        cross = _smooth(part[first] * part[second].conj())
+        return cross / (own[first] * own[second]).sqrt().clamp_min(1e-20), own.mean(0)
 
     def _known(self, response: Response, frequencies: Tensor) -> Tensor:
         """(freq, mic, direction) a given response at the microphones that are used."""
@@ -198,3 +225,13 @@ def _smooth(frames: Tensor) -> Tensor:
     if frames.shape[-1] < SMOOTHING:
         return frames.mean(-1, keepdim=True)
     return frames.unfold(-1, SMOOTHING, SMOOTHING // 2).mean(-1)
+
+
+def _non_negative(quadratic: Tensor, linear: Tensor) -> Tensor:
+    """(source, time) m >= 0 of least m^T Q m / 2 - b^T m, for Q (source, source, time) and b (source, time) >= 0."""
+    above, below = quadratic.clamp_min(0), (-quadratic).clamp_min(0)
+    m = torch.full_like(linear, 1 / len(linear))
+    for _ in range(N_UPDATES):
+        a, c = torch.einsum("srt,rt->st", above, m), torch.einsum("srt,rt->st", below, m)
+        m = m * (linear + (linear.square() + 4 * a * c).sqrt()) / (2 * a).clamp_min(1e-9)
+    return m
