@@ -1,10 +1,10 @@
 """Where the sources are, how many and how loud: `locate`, which is not told the count, beside pyroomacoustics, which is.
 
-Rooms: T60 0.25 to 0.6 s, two or three talkers 1 to 2 m away and at least 30 degrees apart, ReSpeaker USB 4 and ReSpeaker 6, SNR
-15 to 25 dB, 8 s of LibriSpeech at 16 kHz (shipped voices where the shared recordings are not there); in half of the scenes the
-talkers are equally loud at the array, in the others within 3 dB. An error is the difference in azimuth to the source assigned to a
-talker; false is a source that is not within 10 degrees of a talker of its own. The thresholds of `locate` were chosen on other
-rooms and speakers. pyroomacoustics: windows of 32 ms, 0.5 to 4 kHz, one degree, all frames.
+Rooms: T60 0.25 to 0.6 s, two or three talkers 1 to 2 m away and at least 30 degrees apart, ReSpeaker USB 4 and ReSpeaker 6,
+SNR 15 to 25 dB, 8 s of LibriSpeech at 16 kHz (shipped voices where the shared recordings are not there); in half of the
+scenes the talkers are equally loud at the array, in the others within 3 dB. An error is the difference in azimuth to the
+source assigned to a talker; false is a source that is not within 10 degrees of a talker of its own. The thresholds of
+`locate` were chosen on other rooms and speakers. pyroomacoustics: windows of 32 ms, 0.5 to 4 kHz, one degree, all frames.
 
 Speed: process time on one core, from frames to map, minimum of several, in turns with the peer; the maps are compared too.
 

@@ -1,9 +1,9 @@
 """`locate` with measured responses: places from a line of 0.93 m in a room, azimuths from its parts and from a rigid sphere.
 
-Needs the shared recordings (ARRAYSCENE_SHARED_DATA, or ../shared/data beside the repository). rs_mnmf_ula32: loudspeakers 0.3 to
-0.6 m in front of 32 microphones, T60 over 1 s; 8 s of speech and sensor noise 30 dB below. SOFiA A2 and A3: 110 microphones on a
-rigid sphere, anechoic, four loudspeakers at once (coherent: one noise from all) and one after the other, of A3 the microphones whose
-responses were not faded in. The count is not told.
+Needs the shared recordings (ARRAYSCENE_SHARED_DATA, or ../shared/data beside the repository). rs_mnmf_ula32: loudspeakers 0.3
+to 0.6 m in front of 32 microphones, T60 over 1 s; 8 s of speech and sensor noise 30 dB below. SOFiA A2 and A3: 110
+microphones on a rigid sphere, anechoic, four loudspeakers at once (coherent: one noise from all) and one after the other, of
+A3 the microphones whose responses were not faded in. The count is not told.
 """
 
 from __future__ import annotations

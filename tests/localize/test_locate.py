@@ -4,13 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from waves import RATE, bursts, heard, noise, tone
 
 from arrayscene.array import MicrophoneArray
 from arrayscene.errors import GeometryError, RecordingError, ShapeError
 from arrayscene.localize import Located, locate
 from arrayscene.recording import Recording
-
-from waves import RATE, bursts, heard, noise, tone
 
 USB = MicrophoneArray.preset("respeaker-usb-4")
 SIX = MicrophoneArray.preset("respeaker-6")
@@ -174,7 +173,7 @@ CORNERS = [[-2.5, -2.0, 0.0], [2.5, -2.0, 0.0], [2.5, 2.0, 0.0], [-2.5, 2.0, 0.0
 @pytest.mark.filterwarnings("ignore:positions are in metres")
 def test_microphones_in_the_corners_of_a_room_are_refused_with_a_reason() -> None:
     array = MicrophoneArray.from_positions(CORNERS)
-    with pytest.raises(GeometryError, match="stand up to 6.4 m apart"):
+    with pytest.raises(GeometryError, match=r"stand up to 6\.4 m apart"):
         locate(heard(array, (noise(0.5, 1), (0.5, 0.7, 0.1))))
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from waves import RATE, heard, noise
 
 from arrayscene.array import MicrophoneArray
 from arrayscene.array_points import fibonacci_sphere
@@ -14,8 +15,6 @@ from arrayscene.localize.grid import to_angles
 from arrayscene.metrics import angular_error
 from arrayscene.response import MatrixResponse, RigidSphere, far_field
 from arrayscene.stft import STFT
-
-from waves import RATE, heard, noise
 
 STFT_ = STFT(256, 64)
 FREQUENCIES = STFT_.frequencies(RATE)
