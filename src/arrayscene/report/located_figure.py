@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from arrayscene.localize.grid import direction_grid
+from arrayscene.localize.grid import direction_grid, to_vectors
 from arrayscene.localize.located import Located, LocatedSource
 from arrayscene.report.palette import COLOUR_MAP, source_colour
 from arrayscene.report.sentences import minus
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _INK, _FAINT, _FILL = "#1f2328", "#d0d4d9", "#8c96a3"
-_SECTOR = np.deg2rad(4.0)
+_SECTOR, _SPREAD = np.deg2rad(4.0), np.deg2rad(6.0)
 
 
 def located_figure(located: Located) -> Figure:
@@ -83,7 +83,10 @@ def _ray(axes: Axes, azimuth: float, number: int, label: str, dashed: bool = Fal
 
 def _sphere(axes: Axes, located: Located) -> None:
     azimuth, elevation = np.degrees(located.azimuth), np.degrees(located.elevation)
-    axes.tripcolor(azimuth, elevation, located.power, shading="gouraud", cmap=COLOUR_MAP)
+    toward = to_vectors(located.azimuth, located.elevation)
+    # Votes are single points; a few degrees wide they can be seen.
+    smooth = np.exp((toward @ toward.T - 1) / _SPREAD**2) @ located.power
+    axes.tripcolor(azimuth, elevation, smooth, shading="gouraud", cmap=COLOUR_MAP)
     axes.set(xlim=(180, -180), ylim=(-90, 90), xlabel="Azimuth (left is left)", ylabel="Elevation")
     for number, source in enumerate(located.sources, start=1):
         for other in source.alternatives:
@@ -144,6 +147,11 @@ def _mirrored(axes: Axes, source: LocatedSource, number: int) -> None:
 def _mark(axes: Axes, x: float, y: float, number: int, label: str) -> None:
     colour = source_colour(number)
     doubtful = label == "?"
-    box = {"boxstyle": "circle", "facecolor": "white" if doubtful else colour.fill, "edgecolor": "white", "linewidth": 1.2}
+    box = {
+        "boxstyle": "circle",
+        "facecolor": "white" if doubtful else colour.fill,
+        "edgecolor": colour.fill if doubtful else "white",
+        "linewidth": 1.2,
+    }
     ink = colour.fill if doubtful else colour.ink
     axes.text(float(x), float(y), label, ha="center", va="center", fontsize=9, color=ink, bbox=box, zorder=5)
