@@ -224,7 +224,8 @@ def cross(views: Sequence[Viewpoint], rays: Sequence[FloatArray], middle: FloatA
 def candidate_directions(array: MicrophoneArray) -> FloatArray:
     """(direction, 3) unit vectors in which a wide array looks for places: level ones where it cannot tell elevation."""
     flat = direction_grid(array)
-    if array.ambiguity == "cone":
+    if array.ambiguity == "cone" or (array.ambiguity == "mirror" and flat.elevation_known):
+        # Of the sides that sound alike, the one of the array's own grid.
         return to_vectors(flat.azimuth[::3], flat.elevation[::3])
     azimuth = np.arange(-np.pi + AZIMUTH_STEP, np.pi + 1e-9, AZIMUTH_STEP)
     levels = np.linspace(-OUTERMOST, OUTERMOST, 7) if flat.elevation_known else np.zeros(1)
