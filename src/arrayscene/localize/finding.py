@@ -145,12 +145,8 @@ def _overhead(heard: Surveyed, n_sources: int | None) -> Found | None:
 
 def _plain_count(heard: Surveyed) -> int | None:
     """How many sources the covariances hold, where that is plain: no reverberation, at most half as many as microphones."""
-    used = ((heard.frequencies >= LOWEST_HZ) & (heard.frequencies <= HIGHEST_HZ)).nonzero()[:, 0]
-    values = torch.linalg.eigvalsh(heard.R[used].to(torch.complex128)).clamp_min(0).flip(-1)
-    values = values / values.sum(-1, keepdim=True).clamp_min(1e-30)
-    left = 1 - values.cumsum(-1).mean(0)
-    n_mics = heard.array.n_mics
-    plain = [n for n in range(1, n_mics // 2 + 1) if float(left[n - 1]) * n_mics / (n_mics - n) < PLAIN]
+    left = heard.left_over(list(range(heard.array.n_mics)))
+    plain = [n for n in range(1, heard.array.n_mics // 2 + 1) if left[n - 1] < PLAIN]
     return plain[0] if plain else None
 
 

@@ -34,6 +34,9 @@ bars that this gives, 93 % within twice as much."""
 LEVEL_BIAS_DB = 0.7
 """The same of a level."""
 
+DRY = 0.1
+"""What as many waves as sources leave of the covariance, up to which there is hardly any reverberation."""
+
 SAME = np.deg2rad(10.0)
 """Directions that differ by less are one source's."""
 
@@ -168,8 +171,10 @@ def _signals(heard: Surveyed, indices: Sequence[int]) -> tuple[NDArray[np.float3
     """(source, sample) each source's share of the reference microphone, and of its power how much is in doubt."""
     signals = np.zeros((len(indices), heard.recording.n_samples), np.float32)
     doubtful, total = np.zeros(len(indices)), np.full(len(indices), 1e-30)
+    left = heard.left_over(heard.mics[0])
+    reverberant = len(indices) > len(left) or left[len(indices) - 1] > DRY
     for start, y in heard.blocks():
-        share = shares(heard.srp, y[heard.mics[0]], indices)
+        share = shares(heard.srp, y[heard.mics[0]], indices, reverberant=reverberant)
         n = min(round(BLOCK_SECONDS * heard.recording.sample_rate), heard.recording.n_samples - start)
         signals[:, start : start + n] = heard.stft.inverse(share.sqrt() * y[0], n).numpy()
         power = y[0].abs().square()

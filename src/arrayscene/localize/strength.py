@@ -10,19 +10,20 @@ from torch import Tensor
 from arrayscene.localize.srp import SMOOTHING, SRPPHAT
 
 
-def shares(srp: SRPPHAT, y: Tensor, indices: Sequence[int]) -> Tensor:
+def shares(srp: SRPPHAT, y: Tensor, indices: Sequence[int], *, reverberant: bool = True) -> Tensor:
     """Share of every source in every bin: that of the nearest band and moment of `SRPPHAT.shares`; they sum to 1.
 
     Args:
         srp: localiser.
         y: (mic, freq, frame) frames.
         indices: directions of the sources on its grid.
+        reverberant: as of `SRPPHAT.shares`.
 
     Returns: (source, freq, frame).
 
     Cost: `SRPPHAT.shares`.
     """
-    of_cells = srp.shares(y, indices)
+    of_cells = srp.shares(y, indices, reverberant=reverberant)
     n_freqs, n_frames = y.shape[1:]
     centres = torch.tensor([(band.start + band.stop - 1) / 2 for band, _ in srp.bands])
     bins = torch.arange(float(n_freqs))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from arrayscene.linalg import covariance
-from arrayscene.localize.srp import LOWEST_HZ, SRPPHAT, Survey, localization_stft
+from arrayscene.localize.srp import HIGHEST_HZ, LOWEST_HZ, SRPPHAT, Survey, localization_stft
 from arrayscene.localize.viewpoints import viewpoints
 from arrayscene.recording import Recording
 
@@ -63,6 +63,15 @@ class Surveyed:
         # Rumble below is no sound that a direction could be told of.
         power = self.R.diagonal(dim1=1, dim2=2).real.mean(-1).double().numpy()
         self.spectrum = np.where(self.frequencies.numpy() >= LOWEST_HZ / 2, power, 0.0)
+
+    def left_over(self, mics: Sequence[int]) -> list[float]:
+        """Share of the covariance that the 1, 2 ... (all but one) strongest waves leave, in proportion to the dimensions left."""
+        used = ((self.frequencies >= LOWEST_HZ) & (self.frequencies <= HIGHEST_HZ)).nonzero()[:, 0]
+        R = self.R[used][:, mics][:, :, mics].to(torch.complex128)
+        values = torch.linalg.eigvalsh(R).clamp_min(0).flip(-1)
+        left = 1 - (values.cumsum(-1) / values.sum(-1, keepdim=True).clamp_min(1e-30)).mean(0)
+        n_mics = len(mics)
+        return [float(left[n - 1]) * n_mics / (n_mics - n) for n in range(1, n_mics)]
 
     def blocks(self) -> Iterator[tuple[int, Tensor]]:
         """(first sample, frames (mic, freq, frame)) of half a minute each."""
