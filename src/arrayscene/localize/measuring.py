@@ -173,11 +173,11 @@ def _signals(heard: Surveyed, indices: Sequence[int]) -> tuple[NDArray[np.float3
     doubtful, total = np.zeros(len(indices)), np.full(len(indices), 1e-30)
     left = heard.left_over(heard.mics[0])
     reverberant = len(indices) > len(left) or left[len(indices) - 1] > DRY
-    for start, y in heard.blocks():
+    for (start, y), (_, whole) in zip(heard.blocks(), heard.blocks(rumble=True), strict=True):
         share = shares(heard.srp, y[heard.mics[0]], indices, reverberant=reverberant)
         n = min(round(BLOCK_SECONDS * heard.recording.sample_rate), heard.recording.n_samples - start)
-        signals[:, start : start + n] = heard.stft.inverse(share.sqrt() * y[0], n).numpy()
-        power = y[0].abs().square()
+        signals[:, start : start + n] = heard.stft.inverse(share.sqrt() * whole[0], n).numpy()
+        power = whole[0].abs().square()
         doubtful += (share * (1 - share) * power).sum(dim=(1, 2)).double().numpy()
         total += (share * power).sum(dim=(1, 2)).double().numpy()
     return signals, doubtful / total / 2
