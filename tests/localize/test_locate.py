@@ -130,6 +130,13 @@ def test_clipped_input_is_named_and_still_found() -> None:
     assert any("clip" in sentence for sentence in located.warnings)
 
 
+def test_rumble_ten_times_as_loud_as_speech_does_not_vote() -> None:
+    recording = heard(SIX, (bursts(2.0, 10), (-60.0, 0.0)))
+    thump = 0.5 * np.exp(-((np.arange(recording.n_samples) / RATE - 1.0) ** 2) / 0.02**2)
+    located = locate(Recording(recording.samples + thump.astype(np.float32), RATE, SIX))
+    assert azimuths(located) == pytest.approx([-60], abs=4)
+
+
 def test_sensor_noise_alone_holds_nobody_and_says_so() -> None:
     located = locate(Recording(1e-3 * np.random.default_rng(0).standard_normal((6, 2 * RATE)), RATE, SIX))
     assert not located.sources

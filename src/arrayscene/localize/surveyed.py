@@ -79,7 +79,7 @@ class Surveyed:
         return [float(left[n - 1]) * n_mics / (n_mics - n) for n in range(1, n_mics)]
 
     def blocks(self, *, rumble: bool = False) -> Iterator[tuple[int, Tensor]]:
-        """(first sample, frames (mic, freq, frame)) of half a minute each, without what lies below `RUMBLE_HZ` unless asked for."""
+        """(first sample, frames (mic, freq, frame)) of half a minute each, without `rumble` (below `RUMBLE_HZ`) unless told."""
         high_pass = butter(4, RUMBLE_HZ, "highpass", fs=self.recording.sample_rate, output="sos")
         for start, block in self.recording.blocks(BLOCK_SECONDS):
             samples = block.samples - self.dc[:, None].astype(np.float32)
