@@ -9,6 +9,7 @@ from waves import RATE, bursts, heard, noise, tone
 from arrayscene.array import MicrophoneArray
 from arrayscene.errors import GeometryError, RecordingError, ShapeError
 from arrayscene.localize import Located, locate
+from arrayscene.localize.measuring import known_distances
 from arrayscene.recording import Recording
 
 USB = MicrophoneArray.preset("respeaker-usb-4")
@@ -221,3 +222,12 @@ def test_a_source_too_far_for_the_array_has_no_distance() -> None:
     assert source.distance is None
     assert source.position is None
     assert np.degrees(source.azimuth or 0) == pytest.approx(16.7, abs=2)
+
+
+def test_distances_of_directions_that_are_known_already() -> None:
+    line = MicrophoneArray.linear(16, 0.06)
+    azimuth = np.array([-1.0, np.arctan2(0.3, 1.0)])
+    recording = heard(line, (bursts(2.0, 3), (1.0, 0.3, 0.0)))
+    assert known_distances(recording, np.zeros(16), azimuth, np.zeros(2)) == [None, pytest.approx(1.04, abs=0.15)]
+    small = heard(USB, (bursts(1.0, 3), (1.0, 0.3, 0.0)))
+    assert known_distances(small, np.zeros(4), azimuth, np.zeros(2)) == [None, None]
