@@ -53,7 +53,7 @@ def locate(
         GeometryError: no array, or one that does not fit the recording.
         ShapeError: an unknown method, or a count that makes no sense.
 
-    Cost: about 0.1 of the recording's duration on one core for 4 to 6 microphones at 16 kHz, more for each viewpoint of wide arrays;
+    Cost: about 0.1 of the recording's duration on one core for 4 to 6 microphones at 16 kHz, and for each viewpoint;
     memory of half a minute and one signal a source.
     """
     report = progress or (lambda step, fraction: None)
