@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         ShapeError,
     )
     from arrayscene.imaging import SoundMap, sound_map
+    from arrayscene.localize import locate
     from arrayscene.networks import AudioDiffusionNet
     from arrayscene.recording import Recording
     from arrayscene.recovery import recover
@@ -91,6 +92,7 @@ __all__ = [
     "imaging",
     "load_voice",
     "localize",
+    "locate",
     "metrics",
     "networks",
     "recover",
@@ -124,6 +126,7 @@ _HOMES = {
     "SoundMap": "imaging",
     "Source": "scene",
     "load_voice": "voices",
+    "locate": "localize",
     "recover": "recovery",
     "simulate_scene": "simulate",
     "sound_map": "imaging",

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from arrayscene.activity import active_segments
+from arrayscene.activity import active_level_db, active_segments
 from arrayscene.array import MicrophoneArray
 from arrayscene.choice import Choice, choose
 from arrayscene.diagnosis import suspicion
@@ -22,6 +22,7 @@ from arrayscene.errors import GeometryError, ShapeError
 from arrayscene.health import check
 from arrayscene.listening import BLOCK_SECONDS, Heard, listen
 from arrayscene.localize import direction_grid
+from arrayscene.localize.measuring import known_distances
 from arrayscene.networks import SceneNet, load_scene_net
 from arrayscene.notices import assumptions, suspicions, warnings_about
 from arrayscene.preparing import usable, with_array
@@ -96,7 +97,8 @@ def recover(
             choice = _choose(method, good, heard, stretches is not None, network)
             unmixed = unmix(good, dc, heard, choice, stretches, report)
         with _timed(timings, "measure"):
-            sources = _measure(unmixed, heard, good, stretches, report)
+            distances = known_distances(good, dc, heard.azimuth, heard.elevation)
+            sources = _measure(unmixed, heard, good, stretches, distances, report)
     assert good.array is not None
     # From here on the channel map says which channels of this file were used, not which ones the device has.
     used = replace(good.array, channels=good.channels, hardware_channels=None)
@@ -187,7 +189,12 @@ def _reverberation(good: Recording) -> float | None:
 
 
 def _measure(
-    unmixed: Unmixed, heard: Heard, good: Recording, activity: Mapping[str, NDArray[Any]] | None, report: Progress
+    unmixed: Unmixed,
+    heard: Heard,
+    good: Recording,
+    activity: Mapping[str, NDArray[Any]] | None,
+    distances: Sequence[float | None],
+    report: Progress,
 ) -> list[Source]:
     """Levels, activity and confidence; loudest first."""
     assert good.array is not None
@@ -201,8 +208,8 @@ def _measure(
             Source(
                 azimuth=float(heard.azimuth[n]) if grid.azimuth_known else None,
                 elevation=float(heard.elevation[n]),
-                distance=None,
-                level_db=_level(signal, active, good.sample_rate),
+                distance=distances[n],
+                level_db=active_level_db(signal, active, good.sample_rate),
                 active=active,
                 confidence=float(np.sqrt(heard.support[n] * unmixed.agreement[n])),
                 signal=signal,
@@ -211,13 +218,6 @@ def _measure(
         )
     report("measure", 1.0)
     return sorted(sources, key=lambda source: -source.level_db)
-
-
-def _level(signal: np.ndarray[Any, Any], active: np.ndarray[Any, Any], sample_rate: int) -> float:
-    """RMS in dB re full scale over the active stretches, or over everything where there is none."""
-    stretches = [signal[int(start * sample_rate) : int(np.ceil(stop * sample_rate))] for start, stop in active] or [signal]
-    energy = sum(float(np.dot(part, part)) for part in stretches)
-    return 10 * float(np.log10(max(energy / max(sum(map(len, stretches)), 1), 1e-20)))
 
 
 @contextmanager

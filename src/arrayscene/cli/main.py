@@ -11,7 +11,7 @@ from typing import Annotated, Any, TextIO
 import typer
 from typer.core import TyperGroup
 
-from arrayscene.cli import array, bench, convert, demo, doctor, evaluate, recover, simulate, sound_map, track, train
+from arrayscene.cli import array, bench, convert, demo, doctor, evaluate, locate, recover, simulate, sound_map, track, train
 from arrayscene.errors import ArraySceneError
 
 USER_ERROR = 2
@@ -53,6 +53,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("recover", short_help="A recording in, a scene out.")(recover.recover)
+app.command("locate", short_help="Where the sources are, and how loud.")(locate.locate)
 app.command("track", short_help="Follow sources that move.")(track.track)
 app.add_typer(array.app, name="array", short_help="Known arrays, and what an array looks like.")
 app.command("map", short_help="Where it is loud: sound maps as pictures and numbers.")(sound_map.sound_map)
