@@ -6,7 +6,7 @@ import os
 from functools import partial
 from pathlib import Path
 
-from arrayscene.report import folder as folders
+from arrayscene import folder as folders
 from arrayscene.report.audio import write_wav
 from arrayscene.report.rttm import rttm
 from arrayscene.report.scene_json import FORMAT, dumps, scene_to_dict, source_file

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from arrayscene import folder as folders
 from arrayscene.errors import RecordingError
-from arrayscene.report import folder as folders
 from arrayscene.report.audio import write_wav
 from arrayscene.report.scene_json import dumps
 from arrayscene.tracking.files import FORMAT, odas_lines, source_file, tracks_csv, tracks_rttm, tracks_to_dict
@@ -45,7 +45,7 @@ def write_tracks(
         The folder.
 
     Raises:
-        RecordingError: an unknown format, or as `arrayscene.report.folder.write_folder`.
+        RecordingError: an unknown format, or as `arrayscene.folder.write_folder`.
     """
     check_formats(formats)
     return folders.write_folder(directory, KIND, partial(_fill, tracks, formats, picture, signals), overwrite=overwrite)

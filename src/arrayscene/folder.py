@@ -46,6 +46,21 @@ def write_folder(directory: str | os.PathLike[str], kind: Kind, fill: Callable[[
             nothing is left behind.
     """
     check_target(directory, kind, overwrite)
+    return fill_folder(directory, fill)
+
+
+def write_new(directory: str | os.PathLike[str], fill: Callable[[Path], None]) -> Path:
+    """The same for a target that is new or empty, whatever it is to hold.
+
+    Raises:
+        RecordingError: as `check_new`; the disk is full, or the folder cannot be written; nothing is left behind.
+    """
+    check_new(directory)
+    return fill_folder(directory, fill)
+
+
+def fill_folder(directory: str | os.PathLike[str], fill: Callable[[Path], None]) -> Path:
+    """The same for a target that has been checked: it is replaced, whatever it holds."""
     target = Path(directory).resolve()
     with _says_why(target), _parents(target.parent):
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
@@ -79,6 +94,17 @@ def check_target(directory: str | os.PathLike[str], kind: Kind, overwrite: bool 
             raise RecordingError(f"{target}: is a file; wanted a new or empty folder; choose another name")
         if target.exists() and any(target.iterdir()):
             _check_contents(target, kind, overwrite)
+
+
+def check_new(directory: str | os.PathLike[str]) -> None:
+    """Refuse early what `write_new` would refuse.
+
+    Raises:
+        RecordingError: the target is a file or a folder that holds something.
+    """
+    target = Path(directory)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise RecordingError(f"{target} is there already; choose a new or empty folder")
 
 
 def files_under(folder: Path) -> list[str]:
