@@ -10,12 +10,15 @@
     decoders/      Decoder: D, from microphones to sources
     recovery.py    recover: the whole line, one page
     scene.py       Scene and Source: what was recovered
+    tracking/      track: sources that move, and who is who
     report/        write_scene: the scene as a folder to read and hear
     simulate/      simulate_scene: recordings with known truth
     datasets/      AudioDiffusionDataset: scenes to train on
     networks/      AudioDiffusionNet: A fixed, D trained
     worlds/        World: any number of scenes with known truth, for training and testing
     metrics/       how close a result is to the truth
+    imaging/       sound_map: how loud it is at each point of a plane, a sphere or a box
+    evaluation/    evaluate: a result on disk against a truth on disk
 
 Names are imported when they are first used, so `import arrayscene` costs next to nothing.
 """
@@ -26,7 +29,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from arrayscene import datasets, decoders, localize, metrics, networks, report, response, simulate, worlds
+    from arrayscene import (
+        datasets,
+        decoders,
+        evaluation,
+        imaging,
+        localize,
+        metrics,
+        networks,
+        report,
+        response,
+        simulate,
+        tracking,
+        worlds,
+    )
     from arrayscene.array import MicrophoneArray
     from arrayscene.datasets import AudioDiffusionDataset
     from arrayscene.decoders import Decoder, Estimate
@@ -38,6 +54,7 @@ if TYPE_CHECKING:
         RecordingError,
         ShapeError,
     )
+    from arrayscene.imaging import SoundMap, sound_map
     from arrayscene.localize import locate
     from arrayscene.networks import AudioDiffusionNet
     from arrayscene.recording import Recording
@@ -67,9 +84,12 @@ __all__ = [
     "Response",
     "Scene",
     "ShapeError",
+    "SoundMap",
     "Source",
     "datasets",
     "decoders",
+    "evaluation",
+    "imaging",
     "load_voice",
     "localize",
     "locate",
@@ -80,6 +100,8 @@ __all__ = [
     "response",
     "simulate",
     "simulate_scene",
+    "sound_map",
+    "tracking",
     "voice_names",
     "worlds",
     "write_scene",
@@ -101,11 +123,13 @@ _HOMES = {
     "Response": "response",
     "Scene": "scene",
     "ShapeError": "errors",
+    "SoundMap": "imaging",
     "Source": "scene",
     "load_voice": "voices",
     "locate": "localize",
     "recover": "recovery",
     "simulate_scene": "simulate",
+    "sound_map": "imaging",
     "voice_names": "voices",
     "write_scene": "report",
 }

@@ -43,22 +43,32 @@ from arrayscene.decoders import (
 )
 from arrayscene.decoders import guided as guided_separation
 from arrayscene.errors import ShapeError
+from arrayscene.networks import SceneNet
 from arrayscene.stft import STFT
 
-SECONDS: Final = {"longest": 0.512, "longer": 0.384, "long": 0.256, "middle": 0.128, "short": 0.064}
+SECONDS: Final = {"slowest": 0.768, "longest": 0.512, "longer": 0.384, "long": 0.256, "middle": 0.128, "short": 0.064}
 """Windows: long ones hold most of a room's response, short ones are about as long as speech stays the same."""
 
 SHORTEST_TO_LEARN: Final = 1.0
 """Seconds below which a separation has too little to learn from, and masks in shorter windows do better."""
 
 LONG_ENOUGH: Final = 4.0
-"""Seconds from which on the longest windows separate better."""
+"""Seconds from which on windows longer than "long" separate better."""
+
+DRY: Final = 0.29
+"""T60 in seconds, as `decay_time` finds it, below which shorter windows separate better."""
+
+RINGING: Final = 0.55
+"""The same above which longer ones do."""
 
 MAX_MICS: Final = 8
 """Microphones that a learning decoder uses: its cost grows with their square."""
 
 MOST_TRAINED: Final = 4
 """Sources in the largest scenes that the network was trained on."""
+
+ROUNDS: Final = 3
+"""Rounds of the clustering that refines masks from directions; two more bring nothing."""
 
 N_ITER: Final = 4
 """Sweeps of AuxIVA after a start from masks; more bring nothing in the mean and lose a talker now and then."""
@@ -133,7 +143,17 @@ class Choice(NamedTuple):
     max_mics: int | None
 
 
-def choose(method: str, *, n_mics: int, n_sources: int, duration: float, sample_rate: int, guided: bool = False) -> Choice:
+def choose(
+    method: str,
+    *,
+    n_mics: int,
+    n_sources: int,
+    duration: float,
+    sample_rate: int,
+    guided: bool = False,
+    reverberation: float | None = None,
+    network: SceneNet | None = None,
+) -> Choice:
     """The decoder called `method`, or with "auto" the one that suits the recording.
 
     Args:
@@ -143,6 +163,8 @@ def choose(method: str, *, n_mics: int, n_sources: int, duration: float, sample_
         duration: seconds that the decoder can learn from.
         sample_rate: hertz.
         guided: whether it is known when each source sounds.
+        reverberation: T60 in seconds, if known; windows are as long as it asks for.
+        network: what "network" and "auto" refine with; None: the one that the package ships.
 
     Raises: ShapeError for a method that does not exist, that cannot separate so many sources, or that needs to be told when each
         sounds.
@@ -162,7 +184,7 @@ def choose(method: str, *, n_mics: int, n_sources: int, duration: float, sample_
         )
 
     def masks(stft: STFT, stretches: Stretches | None) -> Clustering:
-        return Clustering(FromDirections(active=_touching(stretches, stft, sample_rate)))
+        return Clustering(FromDirections(active=_touching(stretches, stft, sample_rate)), ROUNDS)
 
     separable = n_sources <= n_used
     if method == "denoise":
@@ -180,10 +202,10 @@ def choose(method: str, *, n_mics: int, n_sources: int, duration: float, sample_
         why = "one source: nothing for the network to take apart, so the noise of the quiet moments is taken out"
         return Choice(lambda _: QuietNoiseWiener(), transforms["short"], method, why, MAX_MICS)
     if method in ("wiener", "network"):
-        make, stft = _wiener(separable, duration, transforms, masks, refined=method == "network")
+        make, stft = _wiener(separable, duration, reverberation, transforms, masks, refined=method == "network", network=network)
         return Choice(make, stft, method, why, MAX_MICS)
     if method == "wpe":
-        make, stft = _wiener(separable, duration, transforms, masks)
+        make, stft = _wiener(separable, duration, reverberation, transforms, masks)
         if n_sources <= 1:
             make, stft = (lambda _: QuietNoiseWiener()), transforms["short"]
         return Choice(lambda s: Dereverberated(make(s), WPE(8, delay=4, context=1)), stft, method, why, MAX_MICS)
@@ -222,26 +244,42 @@ def _touching(stretches: Stretches | None, stft: STFT, sample_rate: int) -> Segm
     return Segments.in_seconds(wider, stft=stft, sample_rate=sample_rate)
 
 
+def _windows(duration: float, reverberation: float | None) -> tuple[str, str]:
+    """Names of the windows of the first separation and of the guided one."""
+    if duration < LONG_ENOUGH:
+        # Each frequency has few frames to learn from.
+        return "long", "long"
+    if reverberation is not None and reverberation < DRY:
+        return "long", "longer"
+    if reverberation is not None and reverberation > RINGING and duration >= 1.5 * LONG_ENOUGH:
+        return "longest", "slowest"
+    return "longer", "longest"
+
+
 def _wiener(
     separable: bool,
     duration: float,
+    reverberation: float | None,
     transforms: dict[str, STFT],
     masks: Callable[[STFT, Stretches | None], Clustering],
     *,
     refined: bool = False,
+    network: SceneNet | None = None,
 ) -> tuple[Callable[[Stretches | None], Decoder], STFT]:
     """What recovers most, and its transform; with a network after the last filter or without; figures in docs/architecture.md."""
     short, middle, long = (transforms[name] for name in ("short", "middle", "long"))
 
     def last(wiener: MultichannelWiener) -> Decoder:
-        return Refined(wiener, strength=REFINED_STRENGTH) if refined else wiener
+        return Refined(wiener, network, strength=REFINED_STRENGTH) if refined else wiener
 
     if duration < SHORTEST_TO_LEARN:
         return lambda s: SDWMWF(masks(middle, s)), middle
     if not separable:
         return lambda s: last(MultichannelWiener(SDWMWF(masks(long, s)), short, long)), short
-    # Long windows need time: each frequency has few frames to learn from.
-    wide, widest = (transforms["longer"], transforms["longest"]) if duration >= LONG_ENOUGH else (long, long)
+    wide, widest = (transforms[name] for name in _windows(duration, reverberation))
+    if duration >= LONG_ENOUGH:
+        # Half-overlapping frames tell the first separation as much as the guided one learns from twice as many.
+        wide = STFT(wide.n_fft, wide.n_fft // 2)
 
     def make(stretches: Stretches | None) -> Decoder:
         separation = AuxIVA(model="banded", update="iss", n_iter=N_ITER, n_sweeps=1, loading=1e-3)

@@ -18,13 +18,16 @@ from arrayscene.array import MicrophoneArray
 from arrayscene.choice import Choice, choose
 from arrayscene.diagnosis import suspicion
 from arrayscene.diarisation import cut
-from arrayscene.errors import GeometryError, RecordingError, ShapeError
+from arrayscene.errors import GeometryError, ShapeError
 from arrayscene.health import check
-from arrayscene.listening import Heard, listen
+from arrayscene.listening import BLOCK_SECONDS, Heard, listen
 from arrayscene.localize import direction_grid
 from arrayscene.localize.measuring import known_distances
+from arrayscene.networks import SceneNet, load_scene_net
 from arrayscene.notices import assumptions, suspicions, warnings_about
+from arrayscene.preparing import usable, with_array
 from arrayscene.recording import Recording
+from arrayscene.reverberation import decay_time
 from arrayscene.scene import Scene, Source
 from arrayscene.unmixing import Unmixed, unmix
 
@@ -42,6 +45,7 @@ def recover(
     directions: Sequence[tuple[float, float] | float] | None = None,
     activity: Mapping[str, ArrayLike] | None = None,
     method: str = "auto",
+    weights: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Scene:
     """Recover the scene: where each source is, how loud, and what it sounds like by itself.
@@ -57,12 +61,15 @@ def recover(
             `arrayscene.diarisation.read_rttm` returns; used instead of counting, and to tell the sources apart. With
             `directions`, in their order.
         method: decoder, one of `arrayscene.choice.METHODS`; "auto" chooses and says why.
+        weights: file of a trained `SceneNet` for "network" and "auto", as `arrayscene train network` writes it; None: the shipped
+            one.
         progress: called with the name of a step and the fraction done.
 
     Returns: the scene, sources loudest first; none where nothing stands out of the noise.
 
     Raises:
-        RecordingError: audio that cannot be used: silent, too short, fewer than two working microphones.
+        RecordingError: audio that cannot be used: silent, too short, fewer than two working microphones; weights that cannot be
+            read.
         GeometryError: no array, or one that does not fit the recording.
         ShapeError: an unknown method, a count that makes no sense, or stretches that do not run forward.
 
@@ -70,15 +77,16 @@ def recover(
     with sources and duration only (long recordings are worked on in blocks).
     """
     report = progress or (lambda step, fraction: None)
-    recording = _with_array(recording, array)
+    recording = with_array(recording, array, job="recover", shortest=SHORTEST)
     stretches = None if activity is None else _stretches(activity, recording.duration)
     _check_request(n_sources, directions, stretches)
+    network = _network(weights, method)
     timings: dict[str, float] = {}
     with torch.inference_mode():
         with _timed(timings, "check"):
             report("check", 0.0)
             health = check(recording)
-            good = _usable(recording, health.good).equalized()
+            good = usable(recording, health.good, job="recover").equalized()
             dc = health.dc[list(health.good)]
             report("check", 0.5)
             suspects = suspicion(good)
@@ -86,7 +94,7 @@ def recover(
         with _timed(timings, "localise"):
             heard = listen(good, dc, n_sources, _as_pairs(directions), stretches, report)
         with _timed(timings, "decode"):
-            choice = _choose(method, good, heard, stretches is not None)
+            choice = _choose(method, good, heard, stretches is not None, network)
             unmixed = unmix(good, dc, heard, choice, stretches, report)
         with _timed(timings, "measure"):
             distances = known_distances(good, dc, heard.azimuth, heard.elevation)
@@ -103,31 +111,13 @@ def recover(
         sound_map=heard.sound_map,
         reliability=unmixed.reliability,
         method=choice.method,
-        why=choice.why,
+        why=f"{choice.why} (weights {weights})" if weights is not None and choice.method == "network" else choice.why,
         ambiguity=good.array.ambiguity,
         assumptions=assumptions(good, choice, directions is not None, activity is not None),
         warnings=[*warnings_about(recording, health, heard, unmixed, n_sources, stretches), *suspicions(suspects, good)],
         inputs=recording.inputs,
         timings=timings,
     )
-
-
-def _with_array(
-    recording: Recording | str | Path | Sequence[str | Path], array: MicrophoneArray | str | Path | None
-) -> Recording:
-    """The recording with the array attached, or an error that says what is missing."""
-    microphones = None if array is None else MicrophoneArray.resolve(array)
-    if not isinstance(recording, Recording):
-        recording = Recording.read(recording, array=microphones)
-    elif microphones is not None:
-        recording = recording.with_array(microphones)
-    if recording.array is None:
-        raise GeometryError("recover: the recording has no array; pass array=..., e.g. MicrophoneArray.preset('respeaker-usb-4')")
-    if recording.array.ambiguity == "all":
-        raise GeometryError(f"recover: array {recording.array.name!r} has one microphone; directions need at least two")
-    if recording.duration < SHORTEST:
-        raise RecordingError(f"recover: {recording.duration:.3f} s of audio came; at least {SHORTEST} s is needed")
-    return recording
 
 
 def _check_request(n_sources: int | None, directions: Sequence[Any] | None, activity: Mapping[str, NDArray[Any]] | None) -> None:
@@ -171,19 +161,31 @@ def _as_pairs(directions: Sequence[tuple[float, float] | float] | None) -> list[
     return [(azimuth, elevation) for azimuth, elevation in pairs]
 
 
-def _usable(recording: Recording, rows: Sequence[int]) -> Recording:
-    """The channels that work; at least two."""
-    if len(rows) < 2:
-        raise RecordingError(
-            f"recover: {len(rows)} of {recording.n_mics} channels can be used and at least two are needed;"
-            " `arrayscene.health.check` says why"
-        )
-    return recording if len(rows) == recording.n_mics else recording.select(rows)
+def _network(weights: str | Path | None, method: str) -> SceneNet | None:
+    if weights is None:
+        return None
+    if method not in ("auto", "network"):
+        raise ShapeError(f"recover: weights {weights} came with method {method!r}; they belong to 'network' and 'auto'")
+    return load_scene_net(weights)
 
 
-def _choose(method: str, good: Recording, heard: Heard, guided: bool) -> Choice:
-    most = max((len(ids) for ids in heard.active), default=0)
-    return choose(method, n_mics=good.n_mics, n_sources=most, duration=good.duration, sample_rate=good.sample_rate, guided=guided)
+def _choose(method: str, good: Recording, heard: Heard, guided: bool, network: SceneNet | None) -> Choice:
+    return choose(
+        method,
+        n_mics=good.n_mics,
+        n_sources=max((len(ids) for ids in heard.active), default=0),
+        duration=good.duration,
+        sample_rate=good.sample_rate,
+        guided=guided,
+        reverberation=_reverberation(good),
+        network=network,
+    )
+
+
+def _reverberation(good: Recording) -> float | None:
+    """T60 of the first block, as the first microphone hears it."""
+    _, block = next(iter(good.blocks(min(BLOCK_SECONDS, good.duration), 0.0)))
+    return decay_time(block.samples[0], good.sample_rate)
 
 
 def _measure(
