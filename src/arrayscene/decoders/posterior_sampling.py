@@ -1,0 +1,297 @@
+"""One stretch of a recording, from a start to draws of its sources: the page on which the diffusion happens."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from arrayscene.decoders.start_error import local_mean, start_error
+from arrayscene.diffusion import (
+    Denoiser,
+    InWaveform,
+    Likelihood,
+    LinearGaussian,
+    Prior,
+    Weighed,
+    at_rate,
+    coloured,
+    diffpir,
+    dps,
+    noise_levels,
+    proximal,
+    red_diff,
+    spectrum_at,
+    stochastic,
+    to_frames,
+    unit,
+    whitened,
+)
+from arrayscene.linalg import load_diagonal
+from arrayscene.response import ConvolutiveResponse, MatrixResponse, Response, fit_convolutive
+from arrayscene.stft import STFT
+
+Method = Literal["proximal", "dps", "diffpir", "red-diff"]
+
+METHODS: Final = ("proximal", "dps", "diffpir", "red-diff")
+
+QUIETEST: Final = 1e-4
+"""RMS of a source, relative to the loudest, below which it is left alone."""
+
+PRUNED: Final = 0.3
+"""Share of the way after which the likeliest particles are kept."""
+
+LEVEL_FLOOR: Final = 1e-2
+"""Least power of the residual in a frame, relative to the mean over time, on top of which it follows the recording's."""
+
+
+class Settings(NamedTuple):
+    """Those of `DiffusionPosterior`, which explains them."""
+
+    method: Method
+    draws: int
+    particles: int
+    n_steps: int
+    sigma: tuple[float, float]
+    rho: float
+    churn: float
+    trust: float
+    recording: float
+    n_taps: int
+    n_fits: int
+    reference: int
+
+
+class Stretch(NamedTuple):
+    """What is known of a stretch before the diffusion.
+
+    Attributes:
+        samples: (..., mic, sample) the recording.
+        start: (..., source, sample) the sources by another decoder; None where `response` is to be relied on.
+        response: A at the frequencies of the transform; None: fitted.
+        rate: hertz.
+    """
+
+    samples: Tensor
+    start: Tensor | None
+    response: Response | None
+    rate: float
+
+
+class Found(NamedTuple):
+    """What is to be added to the start, and what is left open.
+
+    Attributes:
+        start: (..., source, sample), the given one or the Wiener filter's.
+        mean: (..., source, sample) of the draws, less the start.
+        likeliest: likewise, of the draw that explains the recording best.
+        spread: (..., source, freq, frame) real variance of the draws; None for a single one.
+    """
+
+    start: Tensor
+    mean: Tensor
+    likeliest: Tensor
+    spread: Tensor | None
+
+
+def sample(
+    stretch: Stretch,
+    stft: STFT,
+    prior: Prior,
+    settings: Settings,
+    generator: torch.Generator,
+    report: Callable[[int, Tensor], None],
+) -> Found:
+    """Draw the sources of a stretch.
+
+    Args:
+        stretch: the recording, and the start or the response.
+        stft: in which recording and start are weighed.
+        prior: of the sources.
+        settings: how.
+        generator: of the noise, the only randomness.
+        report: called after every step with their number and what is to be added to the start by then.
+
+    Raises: ConvergenceError for a prior that returns NaN.
+    """
+    problem = _Problem(stretch, stft, prior, settings)
+    sigmas = noise_levels(settings.n_steps, *settings.sigma, rho=settings.rho).tolist()
+    pairs = _Pairs(settings.draws * settings.particles, problem.z.shape, problem.z.dtype, generator)
+    x = problem.z + sigmas[0] * pairs()
+    denoise = at_rate(prior, stretch.rate)
+    clean = problem.z.expand_as(x)
+    done = 0
+    for end in _milestones(settings):
+        if done:
+            problem.fit(clean.mean(0))
+        likelihood = problem.likelihood()
+
+        def told(step: int, now: Tensor, done: int = done) -> None:
+            nonlocal clean
+            clean = now
+            report(done + step, problem.coloured(now.mean(0) - problem.z))
+
+        levels = torch.tensor(sigmas[done : end + 1])
+        if settings.method == "red-diff":
+            x = red_diff(denoise, likelihood, x if done else problem.z.expand_as(x), levels, pairs, report=told)
+        else:
+            churn = settings.churn * (end - done) / settings.n_steps
+            x = stochastic(_guided(settings.method, denoise, likelihood), x, levels, pairs, churn=churn, report=told)
+        if done == 0 and settings.particles > 1:
+            kept = pairs.keep(problem.recorded.energy(clean), settings.draws)
+            x, clean = x[kept], clean[kept]
+        done = end
+    return problem.found(x)
+
+
+def start_of(stretch: Stretch, stft: STFT, prior: Prior, settings: Settings) -> Tensor:
+    """(..., source, sample) what the diffusion of a stretch starts from."""
+    if stretch.start is not None:
+        return stretch.start
+    problem = _Problem(stretch, stft, prior, settings)
+    return problem.coloured(problem.z)
+
+
+def _guided(method: Method, denoise: Denoiser, likelihood: Likelihood) -> Denoiser:
+    if method == "dps":
+        return dps(denoise, likelihood)
+    return diffpir(denoise, likelihood) if method == "diffpir" else proximal(denoise, likelihood)
+
+
+def _milestones(settings: Settings) -> list[int]:
+    """Numbers of steps after which A is fitted anew and particles are dropped, and the last."""
+    n = settings.n_steps
+    fits = {max(1, n * k // settings.n_fits) for k in range(1, settings.n_fits)}
+    first = {max(1, round(PRUNED * n))} if settings.particles > 1 else set()
+    return sorted(step for step in fits | first | {n} if step <= n)
+
+
+class _Pairs:
+    """Noise of unit variance, every second draw with the sign of the one before turned; the same for all recordings of a batch."""
+
+    def __init__(self, draws: int, shape: torch.Size, dtype: torch.dtype, generator: torch.Generator) -> None:
+        self.draws, self.shape, self.dtype, self.generator = draws, shape, dtype, generator
+
+    def __call__(self) -> Tensor:
+        half = torch.randn((self.draws + 1) // 2, *self.shape[-2:], dtype=torch.float64, generator=self.generator)
+        both = torch.stack([half, -half], dim=1).flatten(0, 1)[: self.draws].to(self.dtype)
+        return both.reshape(self.draws, *(1,) * (len(self.shape) - 2), *self.shape[-2:]).expand(self.draws, *self.shape)
+
+    def keep(self, energy: Tensor, draws: int) -> Tensor:
+        """Numbers of the likeliest: whole pairs where that is possible, by the energies (draw, ...) of all recordings together."""
+        together = energy.reshape(len(energy), -1).sum(-1)
+        self.draws = draws
+        if draws % 2 or len(together) % 2:
+            return together.argsort()[:draws]
+        best = together.reshape(-1, 2).sum(-1).argsort()[: draws // 2]
+        return torch.stack([2 * best, 2 * best + 1], dim=1).flatten()
+
+
+class _Problem:
+    """The stretch, whitened and scaled so that every source has RMS 1."""
+
+    def __init__(self, stretch: Stretch, stft: STFT, prior: Prior, settings: Settings) -> None:
+        self.stretch, self.stft, self.prior, self.settings = stretch, stft, prior, settings
+        white = whitened(stretch.samples, prior, stretch.rate)
+        self.level = white.square().mean((-2, -1), keepdim=True).sqrt().clamp_min(torch.finfo(white.dtype).tiny ** 0.25)
+        self.y = to_frames(white / self.level, stft)
+        self.R, self.over_time = self._noise_of(self.y), None
+        if stretch.start is None:
+            assert stretch.response is not None
+            self.response: Response = stretch.response
+            frames = self._wiener()
+            z = stft.inverse(frames * unit(stft), white.shape[-1])
+        else:
+            z = whitened(stretch.start, prior, stretch.rate) / self.level
+        rms = z.square().mean(-1, keepdim=True).sqrt()
+        self.scale = torch.where(rms > QUIETEST * rms.amax(-2, keepdim=True), rms, 0)
+        self.z = torch.where(self.scale > 0, z / self.scale.clamp_min(1e-30), 0)
+        self.frames = to_frames(self.z, stft)
+        if stretch.start is None:
+            self.response = _scaled(stretch.response, self.scale)  # type: ignore[arg-type]
+            self._residual_of(self.response)
+        else:
+            own = self.scale[..., None]
+            error = start_error(self.frames * own, self.y[..., settings.reference, :, :]) / own.square().clamp_min(1e-30)
+            self.error = error.clamp_min(1e-6)
+            self.fit(self.z)
+
+    def fit(self, z: Tensor) -> None:
+        """The A that predicts the microphones from sources (..., source, sample), where it is not given, and the noise it leaves."""
+        if self.stretch.start is None:
+            return
+        frames = to_frames(z, self.stft)
+        taps = fit_convolutive(self.y, frames, self.settings.n_taps)
+        # At the reference the sources are what is heard, without a filter.
+        taps[..., self.settings.reference, :, :] = 0
+        taps[..., self.settings.reference, :, 0] = self.scale.movedim(-2, -1)
+        self.response = ConvolutiveResponse(taps.to(self.y.dtype), self._frequencies())
+        self._residual_of(self.response)
+
+    def likelihood(self) -> Likelihood:
+        """Of the recording and of the start."""
+        recorded = LinearGaussian(self.y, self.response, self.R, self.over_time)
+        n = self.z.shape[-1]
+        self.recorded = InWaveform(recorded, self.stft, n)
+        if self.stretch.start is None:
+            return self.recorded
+        terms = Weighed(recorded, self.settings.recording, self.frames, self.error / max(self.settings.trust, 1e-9))
+        return InWaveform(terms, self.stft, n)
+
+    def coloured(self, z: Tensor) -> Tensor:
+        """(..., source, sample) as they are heard."""
+        return coloured(z * self.scale * self.level, self.prior, self.stretch.rate)
+
+    def found(self, x: Tensor) -> Found:
+        """What comes out."""
+        mean = x.mean(0)
+        energy = self.recorded.energy(x)
+        best = energy.argmin(0)
+        picked = x.gather(0, best[None, ..., None, None].expand(1, *mean.shape))[0]
+        start = self.coloured(self.z) if self.stretch.start is None else self.stretch.start
+        spread = None
+        if len(x) > 1:
+            apart = to_frames(x - mean, self.stft).abs().square()
+            n_free = len(x) / 2 if len(x) % 2 == 0 else (len(x) - 1) / 2
+            gain = spectrum_at(self.prior, self._frequencies(), self.stretch.rate).to(mean)[:, None] * unit(self.stft)
+            spread = local_mean(apart.sum(0) / (2 * n_free)) * (self.scale * self.level)[..., None].square() * gain.square()
+        return Found(start, self.coloured(mean - self.z), self.coloured(picked - self.z), spread)
+
+    def _frequencies(self) -> Tensor:
+        return self.stft.frequencies(self.stretch.rate)
+
+    def _noise_of(self, e: Tensor) -> Tensor:
+        R = torch.einsum("...mft,...nft->...fmn", e, e.conj()) / e.shape[-1]
+        power = self.y.abs().square().mean((-3, -2, -1))[..., None, None, None]
+        eye = torch.eye(R.shape[-1], dtype=R.dtype, device=R.device)
+        return load_diagonal(R, 1e-2) + (1e-5 * power + 1e-12) * eye
+
+    def _residual_of(self, response: Response) -> None:
+        """Covariance of the noise, and its level over time: what A leaves of the recording is the louder the louder that is."""
+        power = local_mean(self.y.abs().square().mean(-3))
+        level = power + LEVEL_FLOOR * power.mean(-1, keepdim=True) + 1e-12
+        e = self.y - response(self.frames)
+        n_mics, n_sources = self.y.shape[-3], self.frames.shape[-3]
+        # A start that A itself was inverted for leaves less than there is.
+        free = 1.0 if self.stretch.start is not None else n_mics / max(n_mics - n_sources, 1)
+        self.R = self._noise_of(e * (free / level[..., None, :, :]).sqrt())
+        self.over_time = level
+
+    def _wiener(self) -> Tensor:
+        """(..., source, freq, frame) sources of the spectrum of speech, from the given A, for noise 20 dB below the recording."""
+        n_mics = self.y.shape[-3]
+        power = self.y.abs().square().mean((-3, -2, -1))[..., None, None, None]
+        A = self.response.matrix().to(self.y.dtype)
+        R = 1e-2 * power * torch.eye(n_mics, dtype=self.y.dtype, device=self.y.device)
+        zero = self.y.new_zeros((*self.y.shape[:-3], A.shape[-1], *self.y.shape[-2:]))
+        return LinearGaussian(self.y, self.response, R.expand(*R.shape[:-3], A.shape[-3], n_mics, n_mics)).proximal(zero, 1.0)
+
+
+def _scaled(response: Response, scale: Tensor) -> Response:
+    """A for sources that were divided by scale (..., source, 1)."""
+    if isinstance(response, ConvolutiveResponse):
+        return ConvolutiveResponse(response.taps * scale[..., None, None, :, :], response.frequencies)
+    return MatrixResponse(response.matrix() * scale.movedim(-2, -1)[..., None, :, :], response.frequencies)
