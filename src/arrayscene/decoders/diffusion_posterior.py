@@ -123,6 +123,7 @@ class DiffusionPosterior(Decoder):
         best_so_far: bool = False,
         progress: Callable[[float], None] | None = None,
         reference: int = 0,
+        local: bool = False,
     ) -> None:
         super().__init__()
         if method not in METHODS:
@@ -138,7 +139,7 @@ class DiffusionPosterior(Decoder):
         with torch.inference_mode(False):
             self.prior = load_speech_prior() if prior is None else prior
         self.settings = Settings(
-            method, draws, particles, n_steps, sigma, rho, churn, trust, recording, n_taps, n_fits, reference
+            method, draws, particles, n_steps, sigma, rho, churn, trust, recording, n_taps, n_fits, reference, local
         )
         self.stft, self.start, self.strength, self.seconds = stft, start, strength, seconds
         self.best_so_far, self.progress, self.reference = best_so_far, progress, reference

@@ -63,6 +63,7 @@ class Settings(NamedTuple):
     n_taps: int
     n_fits: int
     reference: int
+    local: bool = False
 
 
 class Stretch(NamedTuple):
@@ -239,7 +240,7 @@ class _Problem:
         if self.stretch.start is None:
             return self.recorded
         terms = Weighed(recorded, self.settings.recording, self.frames, self.error / max(self.settings.trust, 1e-9))
-        return InWaveform(terms, self.stft, n)
+        return InWaveform(terms, self.stft, n, local=self.settings.local)
 
     def coloured(self, z: Tensor) -> Tensor:
         """(..., source, sample) as they are heard."""
