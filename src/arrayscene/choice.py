@@ -43,6 +43,7 @@ from arrayscene.decoders import (
 )
 from arrayscene.decoders import guided as guided_separation
 from arrayscene.errors import ShapeError
+from arrayscene.networks import SceneNet
 from arrayscene.stft import STFT
 
 SECONDS: Final = {"longest": 0.512, "longer": 0.384, "long": 0.256, "middle": 0.128, "short": 0.064}
@@ -133,7 +134,16 @@ class Choice(NamedTuple):
     max_mics: int | None
 
 
-def choose(method: str, *, n_mics: int, n_sources: int, duration: float, sample_rate: int, guided: bool = False) -> Choice:
+def choose(
+    method: str,
+    *,
+    n_mics: int,
+    n_sources: int,
+    duration: float,
+    sample_rate: int,
+    guided: bool = False,
+    network: SceneNet | None = None,
+) -> Choice:
     """The decoder called `method`, or with "auto" the one that suits the recording.
 
     Args:
@@ -143,6 +153,7 @@ def choose(method: str, *, n_mics: int, n_sources: int, duration: float, sample_
         duration: seconds that the decoder can learn from.
         sample_rate: hertz.
         guided: whether it is known when each source sounds.
+        network: what "network" and "auto" refine with; None: the one that the package ships.
 
     Raises: ShapeError for a method that does not exist, that cannot separate so many sources, or that needs to be told when each
         sounds.
@@ -180,7 +191,7 @@ def choose(method: str, *, n_mics: int, n_sources: int, duration: float, sample_
         why = "one source: nothing for the network to take apart, so the noise of the quiet moments is taken out"
         return Choice(lambda _: QuietNoiseWiener(), transforms["short"], method, why, MAX_MICS)
     if method in ("wiener", "network"):
-        make, stft = _wiener(separable, duration, transforms, masks, refined=method == "network")
+        make, stft = _wiener(separable, duration, transforms, masks, refined=method == "network", network=network)
         return Choice(make, stft, method, why, MAX_MICS)
     if method == "wpe":
         make, stft = _wiener(separable, duration, transforms, masks)
@@ -229,12 +240,13 @@ def _wiener(
     masks: Callable[[STFT, Stretches | None], Clustering],
     *,
     refined: bool = False,
+    network: SceneNet | None = None,
 ) -> tuple[Callable[[Stretches | None], Decoder], STFT]:
     """What recovers most, and its transform; with a network after the last filter or without; figures in docs/architecture.md."""
     short, middle, long = (transforms[name] for name in ("short", "middle", "long"))
 
     def last(wiener: MultichannelWiener) -> Decoder:
-        return Refined(wiener, strength=REFINED_STRENGTH) if refined else wiener
+        return Refined(wiener, network, strength=REFINED_STRENGTH) if refined else wiener
 
     if duration < SHORTEST_TO_LEARN:
         return lambda s: SDWMWF(masks(middle, s)), middle

@@ -22,6 +22,7 @@ from arrayscene.errors import GeometryError, RecordingError, ShapeError
 from arrayscene.health import check
 from arrayscene.listening import Heard, listen
 from arrayscene.localize import direction_grid
+from arrayscene.networks import SceneNet, load_scene_net
 from arrayscene.notices import assumptions, suspicions, warnings_about
 from arrayscene.recording import Recording
 from arrayscene.scene import Scene, Source
@@ -41,6 +42,7 @@ def recover(
     directions: Sequence[tuple[float, float] | float] | None = None,
     activity: Mapping[str, ArrayLike] | None = None,
     method: str = "auto",
+    weights: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Scene:
     """Recover the scene: where each source is, how loud, and what it sounds like by itself.
@@ -56,12 +58,15 @@ def recover(
             `arrayscene.diarisation.read_rttm` returns; used instead of counting, and to tell the sources apart. With
             `directions`, in their order.
         method: decoder, one of `arrayscene.choice.METHODS`; "auto" chooses and says why.
+        weights: file of a trained `SceneNet` for "network" and "auto", as `arrayscene train network` writes it; None: the shipped
+            one.
         progress: called with the name of a step and the fraction done.
 
     Returns: the scene, sources loudest first; none where nothing stands out of the noise.
 
     Raises:
-        RecordingError: audio that cannot be used: silent, too short, fewer than two working microphones.
+        RecordingError: audio that cannot be used: silent, too short, fewer than two working microphones; weights that cannot be
+            read.
         GeometryError: no array, or one that does not fit the recording.
         ShapeError: an unknown method, a count that makes no sense, or stretches that do not run forward.
 
@@ -72,6 +77,7 @@ def recover(
     recording = _with_array(recording, array)
     stretches = None if activity is None else _stretches(activity, recording.duration)
     _check_request(n_sources, directions, stretches)
+    network = _network(weights, method)
     timings: dict[str, float] = {}
     with torch.inference_mode():
         with _timed(timings, "check"):
@@ -85,7 +91,7 @@ def recover(
         with _timed(timings, "localise"):
             heard = listen(good, dc, n_sources, _as_pairs(directions), stretches, report)
         with _timed(timings, "decode"):
-            choice = _choose(method, good, heard, stretches is not None)
+            choice = _choose(method, good, heard, stretches is not None, network)
             unmixed = unmix(good, dc, heard, choice, stretches, report)
         with _timed(timings, "measure"):
             sources = _measure(unmixed, heard, good, stretches, report)
@@ -101,7 +107,7 @@ def recover(
         sound_map=heard.sound_map,
         reliability=unmixed.reliability,
         method=choice.method,
-        why=choice.why,
+        why=f"{choice.why} (weights {weights})" if weights is not None and choice.method == "network" else choice.why,
         ambiguity=good.array.ambiguity,
         assumptions=assumptions(good, choice, directions is not None, activity is not None),
         warnings=[*warnings_about(recording, health, heard, unmixed, n_sources, stretches), *suspicions(suspects, good)],
@@ -179,9 +185,24 @@ def _usable(recording: Recording, rows: Sequence[int]) -> Recording:
     return recording if len(rows) == recording.n_mics else recording.select(rows)
 
 
-def _choose(method: str, good: Recording, heard: Heard, guided: bool) -> Choice:
-    most = max((len(ids) for ids in heard.active), default=0)
-    return choose(method, n_mics=good.n_mics, n_sources=most, duration=good.duration, sample_rate=good.sample_rate, guided=guided)
+def _network(weights: str | Path | None, method: str) -> SceneNet | None:
+    if weights is None:
+        return None
+    if method not in ("auto", "network"):
+        raise ShapeError(f"recover: weights {weights} came with method {method!r}; they belong to 'network' and 'auto'")
+    return load_scene_net(weights)
+
+
+def _choose(method: str, good: Recording, heard: Heard, guided: bool, network: SceneNet | None) -> Choice:
+    return choose(
+        method,
+        n_mics=good.n_mics,
+        n_sources=max((len(ids) for ids in heard.active), default=0),
+        duration=good.duration,
+        sample_rate=good.sample_rate,
+        guided=guided,
+        network=network,
+    )
 
 
 def _measure(

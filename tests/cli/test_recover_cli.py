@@ -247,3 +247,23 @@ def test_doubtful_input_warns_or_is_refused(case: str) -> None:
     assert any(message in line for line in spoken), result.stderr
     assert (Path("bad-scene") / "scene.json").exists() == (result.exit_code == 0)
     assert not [path for path in Path().iterdir() if path.name.startswith(".")]
+
+
+def test_weights_of_ones_own(tmp_path: Path) -> None:
+    from arrayscene.networks import SceneNet, scene_net_bytes
+
+    take = write("take.wav", heard())
+    Path("untrained.safetensors").write_bytes(scene_net_bytes(SceneNet(width=4, deep=4, n_blocks=1)))
+    options = (*CIRCLE, "--sources", 2, "--method", "network", "--no-report", "--json")
+    texts = [run(take, *options, *more).stdout for more in (("--out", "a"), ("--out", "b", "--weights", "untrained.safetensors"))]
+    first, second = (json.loads(text) for text in texts)
+    assert "weights untrained.safetensors" in second["method_reason"]
+    assert [source["level_db"] for source in first["sources"]] != [source["level_db"] for source in second["sources"]]
+    missing = run(take, *options, "--weights", "none.safetensors", "--out", "c")
+    assert (missing.exit_code, "none.safetensors: No such file" in missing.stderr) == (2, True)
+    Path("broken.safetensors").write_bytes(b"RIFF" * 30)
+    broken = run(take, *options, "--weights", "broken.safetensors", "--out", "c")
+    assert (broken.exit_code, "not a whole safetensors file" in broken.stderr) == (2, True)
+    other = run(take, *CIRCLE, "--method", "mvdr", "--weights", "untrained.safetensors", "--out", "c")
+    assert (other.exit_code, "method 'mvdr'" in other.stderr) == (2, True)
+    assert not Path("c").exists()

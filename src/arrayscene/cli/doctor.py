@@ -12,9 +12,22 @@ from typing import Annotated
 
 import typer
 
-NEEDED_PACKAGES = ("numpy", "scipy", "torch", "numba", "soundfile", "soxr", "typer", "rich", "matplotlib", "tomli-w")
+NEEDED_PACKAGES = (
+    "numpy",
+    "scipy",
+    "torch",
+    "numba",
+    "soundfile",
+    "soxr",
+    "typer",
+    "rich",
+    "matplotlib",
+    "safetensors",
+    "tomli-w",
+)
 OPTIONAL_PACKAGES = {
     "pyroomacoustics": "for `simulate` and `demo`: pip install 'arrayscene[rooms]'",
+    "lightning-fabric": "for `train`: pip install 'arrayscene[train]'",
     "sounddevice": "to list audio devices: pip install sounddevice",
 }
 

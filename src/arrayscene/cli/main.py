@@ -11,7 +11,7 @@ from typing import Annotated, Any, TextIO
 import typer
 from typer.core import TyperGroup
 
-from arrayscene.cli import array, bench, convert, demo, doctor, recover, simulate
+from arrayscene.cli import array, bench, convert, demo, doctor, recover, simulate, train
 from arrayscene.errors import ArraySceneError
 
 USER_ERROR = 2
@@ -58,6 +58,7 @@ app.command("convert", short_help="Another format, rate or choice of channels.")
 app.command("simulate", short_help="Talkers in a room, with the truth beside.")(simulate.simulate)
 app.command("demo", short_help="See it work without a recording.")(demo.demo)
 app.command("bench", short_help="Methods and peers on the same scenes.")(bench.bench)
+app.command("train", short_help="Train a network, or go on with a training.")(train.train)
 app.command("doctor", short_help="Does it work here, and if not, what to do.")(doctor.doctor)
 
 

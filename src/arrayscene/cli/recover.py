@@ -37,6 +37,10 @@ def recover(
             help="Decoder: auto (chooses and says why), network, wiener, denoise, auxiva, mvdr, pseudo-inverse, delay-and-sum.",
         ),
     ] = "auto",
+    weights: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Weights for `network`, from `arrayscene train`; default: the shipped ones."),
+    ] = None,
     channels: Annotated[str | None, typer.Option(metavar="1,2,...", help="File channels to use, counted from 1.")] = None,
     directions: Annotated[
         str | None, typer.Option(metavar="AZ[:EL],...", help="Known directions of the sources in degrees, such as 30,-60:10.")
@@ -84,7 +88,13 @@ def recover(
         Thread(target=importlib.import_module, args=("matplotlib.backends.backend_agg",)).start()
     with progress_bar(quiet) as progress:
         scene = recover_scene(
-            recording, n_sources=sources, directions=wanted_directions, activity=stretches, method=method, progress=progress
+            recording,
+            n_sources=sources,
+            directions=wanted_directions,
+            activity=stretches,
+            method=method,
+            weights=weights,
+            progress=progress,
         )
     write_scene(scene, target, overwrite=overwrite, report=not no_report)
 

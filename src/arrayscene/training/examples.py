@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import torch
 from torch import Tensor
 
 from arrayscene.array_files import write_whole
 from arrayscene.choice import choose
+from arrayscene.config_file import read_settings, write_settings
 from arrayscene.decoders import Decoder, Estimate, GuidedIVA, MultichannelWiener
+from arrayscene.errors import RecordingError
 from arrayscene.networks.tensor_file import from_bytes, to_bytes
 from arrayscene.response import Response, far_field
 from arrayscene.training.config import TrainingConfig
-from arrayscene.worlds import Speech, World, WorldScene
+from arrayscene.worlds import Speech, World, WorldConfig, WorldScene
+from arrayscene.worlds.speech import Split
 
 RATES: Final = (16000, 8000)
 
@@ -39,41 +44,105 @@ class _Known(Decoder):
         return self.estimate._replace(x=torch.nn.functional.pad(x, (0, y.shape[-1] - x.shape[-1]))), None
 
 
+@dataclass(frozen=True)
+class ExampleConfig(TrainingConfig):
+    """A training on examples of the chain.
+
+    Attributes:
+        duration: seconds of a scene.
+        narrowband: share of the scenes at 8 kHz instead of 16.
+        direction_error: degrees, standard deviation of the directions that the chain is told, in every second scene.
+    """
+
+    duration: float = 4.0
+    narrowband: float = 0.25
+    direction_error: float = 3.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._demand(0 <= self.narrowband <= 1, "narrowband", "a share from 0 to 1")
+        self._demand(self.direction_error >= 0, "direction_error", "0 or more")
+        self.world(RATES[0])
+
+    def world(self, sample_rate: int) -> WorldConfig:
+        """Scenes that somebody would want taken apart: 2 to 4 talkers who stay where they are."""
+        return WorldConfig(
+            sample_rate=sample_rate,
+            duration=self.duration,
+            t60=(0.15, 0.7),
+            n_mics=(2, 8),
+            n_talkers=(2, 4),
+            distance=(0.5, 3.0),
+            separation=math.radians(20.0),
+            moving=0.0,
+            clipping=0.0,
+            point_noise=0.2,
+            diffuse_snr_db=(10.0, 35.0),
+        )
+
+    def made_with(self) -> dict[str, Any]:
+        """What an example follows from, besides its number."""
+        return {name: self.to_dict()[name] for name in ("seed", "speech", "duration", "narrowband", "direction_error")}
+
+
+def example_path(folder: Path, index: int, *, validation: bool = False) -> Path:
+    """The file of an example."""
+    return folder / f"{'test' if validation else 'train'}-{index:05d}.safetensors"
+
+
 def make_examples(
     folder: Path,
-    config: TrainingConfig,
-    speech: Speech | str | Path | None,
+    config: ExampleConfig,
+    speech: Speech,
+    n: int,
     *,
     validation: bool = False,
-    report: Callable[[int], None] = lambda done: None,
-) -> list[Path]:
-    """Files of all examples, those that exist already left alone.
+    share: tuple[int, int] = (0, 1),
+    report: Callable[[float], None] = lambda done: None,
+) -> None:
+    """Files of the first n examples, those that exist already left alone.
 
     Args:
         folder: for the files; made where it is missing.
-        config: how many, and what the scenes are like.
-        speech: as `World` takes it.
+        config: what the scenes are like.
+        speech: of all speakers.
+        n: how many.
         validation: with the speakers that are kept for testing.
-        report: called with the number of files that are there.
+        share: (process, number of processes) that make them together.
+        report: called with the share of the files that are there, 0 to 1, where some were missing.
+
+    Raises:
+        RecordingError: a folder whose examples were made otherwise.
 
     Cost: 1 to 3 s a scene on one core; about 6 MB each.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    everyone = Speech.folder(speech) if isinstance(speech, str | Path) else speech or Speech.shipped()
-    split = "test" if validation else "train"
-    worlds = [World(config.world(rate), everyone, seed=config.seed, split=split) for rate in RATES]  # type: ignore[arg-type]
-    paths = []
-    for index in range(config.n_validation if validation else config.n_examples):
-        path = folder / f"{split}-{index:05d}.safetensors"
-        if not path.exists():
-            narrow = (index + 1) * config.narrowband % 1.0 < config.narrowband
-            write_whole(path, to_bytes(example(worlds[narrow].scene(index), config)))
-        paths.append(path)
-        report(len(paths))
-    return paths
+    _check_record(folder / "made-with.json", config.made_with())
+    split: Split = "test" if validation else "train"
+    mine = [(index, example_path(folder, index, validation=validation)) for index in range(share[0], n, share[1])]
+    missing = [(index, path) for index, path in mine if not path.exists()]
+    if not missing:
+        return
+    worlds = [World(config.world(rate), speech, seed=config.seed, split=split) for rate in RATES]
+    for done, (index, path) in enumerate(missing, start=len(mine) - len(missing)):
+        report(done / len(mine))
+        narrow = (index + 1) * config.narrowband % 1.0 < config.narrowband
+        write_whole(path, to_bytes(example(worlds[narrow].scene(index), config)))
+    report(1.0)
 
 
-def example(scene: WorldScene, config: TrainingConfig) -> dict[str, Tensor]:
+def _check_record(path: Path, wanted: dict[str, Any]) -> None:
+    if path.exists():
+        differ = [f"{name} {value!r}" for name, value in read_settings(path, "example").items() if wanted.get(name) != value]
+        if differ:
+            raise RecordingError(
+                f"examples in {path.parent} were made with {', '.join(differ)}; take another folder, or remove them"
+            )
+    else:
+        write_settings(path, wanted, "example")
+
+
+def example(scene: WorldScene, config: ExampleConfig) -> dict[str, Tensor]:
     """What the chain makes of a scene, and the truth; float16, relative to the mixture's RMS.
 
     Args:
@@ -87,7 +156,9 @@ def example(scene: WorldScene, config: TrainingConfig) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(config.seed + 1_000_003 * scene.index)
     azimuth, elevation = (angle[:, 0].double() for angle in (scene.azimuths, scene.elevations))
     if scene.index % 2:
-        azimuth = azimuth + config.direction_error * torch.randn(azimuth.shape, generator=generator, dtype=torch.float64)
+        azimuth = azimuth + math.radians(config.direction_error) * torch.randn(
+            azimuth.shape, generator=generator, dtype=torch.float64
+        )
     choice = choose(
         "wiener", n_mics=len(scene.mixture), n_sources=scene.n_talkers, duration=config.duration, sample_rate=scene.sample_rate
     )

@@ -1,210 +1,448 @@
-"""The training of `SceneNet`: plain PyTorch, one process, the same result whether it was interrupted or not."""
+"""The loop that every recipe is trained by: any number of devices, and the same result whether it was interrupted or not."""
 
 from __future__ import annotations
 
 import copy
-import io
 import math
-from collections.abc import Callable, Sequence
+import os
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from arrayscene.array_files import write_whole
-from arrayscene.errors import RecordingError
-from arrayscene.networks.scene_net import Evidence, SceneNet
+from arrayscene.errors import ArraySceneError, ConvergenceError, RecordingError, ShapeError
+from arrayscene.training.card import write_card
+from arrayscene.training.checkpoint import TrainingWarning, load_checkpoint, save_checkpoint
 from arrayscene.training.config import TrainingConfig
-from arrayscene.training.examples import load_example
+from arrayscene.training.curve import board, draw, write_table
+from arrayscene.training.processes import Run, from_first, start, together
+from arrayscene.training.recipe import AnyRecipe
+from arrayscene.training.stopping import Interruption
+from arrayscene.training.stream import Part, stream
 
-STATE, CURVE = "state.pt", "curve.csv"
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
-COLUMNS: Final = ("step", "loss", "chain_db", "network_db")
-"""Of the curve: the mean loss since the row before, and the mean SNR of held-out sources from the chain and from the network."""
+WEIGHTS: Final = "weights.safetensors"
 
-COOLING: Final = 0.4
-"""Share of the steps, at the end, over which the learning rate falls."""
+SETTINGS: Final = "config.toml"
+
+_WINDOW: Final = 50
+"""Steps over which their rate is measured."""
+
+_DRAWN: Final = 60.0
+"""Least seconds between two pictures of the curve."""
 
 
-def train(
-    folder: Path,
-    examples: Sequence[Path],
-    validation: Sequence[Path],
-    config: TrainingConfig,
-    report: Callable[[dict[str, float]], None] = lambda row: None,
-) -> SceneNet:
-    """The network with its averaged weights.
+class Progress(NamedTuple):
+    """How far a training is; told by its first process alone.
+
+    Attributes:
+        doing: "examples" and the like while data is prepared, "training" afterwards.
+        done: share of it, 0 to 1.
+        step, n_steps: steps done, and wanted.
+        loss: of the last step.
+        rate: steps a second.
+        left: seconds to the end at this rate.
+        row: of the curve, where a validation has just been made.
+    """
+
+    doing: str
+    done: float
+    step: int = 0
+    n_steps: int = 0
+    loss: float = math.nan
+    rate: float = math.nan
+    left: float = math.nan
+    row: Mapping[str, float] | None = None
+
+
+class Outcome(NamedTuple):
+    """What became of a training.
+
+    Attributes:
+        step: steps done.
+        ended_by: the last "step", the "time" allowed, or an "interruption".
+        weights: file with the averaged weights.
+        skipped: steps that were skipped because something in them was not finite.
+        first: whether this is the first process, the one that writes and speaks.
+    """
+
+    step: int
+    ended_by: Literal["step", "time", "interruption"]
+    weights: Path
+    skipped: tuple[int, ...]
+    first: bool
+
+
+@dataclass
+class _State:
+    """Besides networks and optimizer, all that a training goes on from.
+
+    An overflow in 16 bits, from which a scaler learns, is no step to warn of, but too many in a row are as bad as others.
+    """
+
+    step: int = 0
+    rows: list[dict[str, float]] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    skipped: list[int] = field(default_factory=list)
+    overflows: int = 0
+    in_a_row: int = 0
+
+
+class _Step(NamedTuple):
+    """What all processes know after a step: mean loss, what was wrong with it if anything, and whether to stop or to save."""
+
+    loss: float
+    wrong: str | None
+    interrupted: bool
+    late: bool
+    due: bool
+
+
+def train(recipe: AnyRecipe, run: Run | None = None, report: Callable[[Progress], None] = lambda progress: None) -> Outcome:
+    """Train a recipe, or go on where an earlier training in its folder was when it ended, by whatever end.
+
+    Writes `config.toml`, `checkpoint.pt` and the one before it, `curve.csv`, `curve.png`, `weights.safetensors` (the averaged
+    weights) and `card.md` into the recipe's folder.
 
     Args:
-        folder: for the state, from which a killed training goes on, and for the curve.
-        examples: files that `make_examples` made.
-        validation: others, of other speakers.
-        config: how.
-        report: called with every row of the curve.
-
-    Returns: the network whose weights are the running mean of those of the steps.
+        recipe: what to train.
+        run: where and how long; None: in this process.
+        report: called after every step, in the first process.
 
     Raises:
-        RecordingError: no example; a state of another configuration.
+        RecordingError: data, a configuration or a checkpoint that cannot be used.
+        DeviceError: a device or package that is not there.
+        ConvergenceError: too many steps in a row with NaN or infinite values; the checkpoint is from before them.
+        ArraySceneError: the folder cannot be written to.
 
-    Cost: on one core about 1 s a step with the default configuration, with bfloat16 units.
+    Warns:
+        TrainingWarning: a step that was skipped and why, a checkpoint that was damaged.
+
+    Cost: on one core 0.3 ms a step above that of the recipe.
     """
-    if not examples or not validation:
-        raise RecordingError("training: no example came; make_examples makes them")
-    folder.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(config.seed)
-    network = SceneNet()
-    average = copy.deepcopy(network).requires_grad_(False)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    rows: list[dict[str, float]] = []
-    first = _resume(folder / STATE, config, network, average, optimizer, rows)
-    losses: list[float] = []
-    for step in range(first, config.n_steps):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, config)
-        losses.append(_update(network, optimizer, examples, step, config))
-        with torch.no_grad():
-            keep = min(config.ema, (1 + step) / (10 + step))
-            for mean, value in zip(average.parameters(), network.parameters(), strict=True):
-                mean.lerp_(value, 1 - keep)
-        if (step + 1) % config.every == 0 or step + 1 == config.n_steps:
-            chain, found = validate(average, validation, config)
-            rows.append({"step": step + 1, "loss": float(np.mean(losses)), "chain_db": chain, "network_db": found})
-            losses.clear()
-            _save(folder, config, network, average, optimizer, rows, step + 1)
-            report(rows[-1])
-    return average
+    run, config = run or Run(), recipe.config
+    begun = time.monotonic()
+    fabric = start(run, config.precision)
+    with _settings_restored(fabric, config.threads):
+        together(fabric, lambda: _check(fabric, recipe))
+        content = from_first(fabric, lambda: load_checkpoint(recipe.folder, recipe.name, config))
+        together(fabric, lambda: _prepare(fabric, recipe, report))
+        with Interruption() as interruption:
+            training = _Training(fabric, recipe, run, content)
+            ended_by = training.go(interruption, begun, report)
+            training.finish()
+    return Outcome(
+        training.state.step, ended_by, recipe.folder / WEIGHTS, tuple(training.state.skipped), bool(fabric.is_global_zero)
+    )
 
 
 def learning_rate(step: int, config: TrainingConfig) -> float:
     """Rises over the warm-up, stays, and falls to nothing along a quarter of a cosine."""
     rising = min(1.0, (step + 1) / config.warmup)
-    left = (config.n_steps - step) / max(COOLING * config.n_steps, 1)
+    left = (config.n_steps - step) / max(config.cooling * config.n_steps, 1)
     return config.learning_rate * rising * math.sin(0.5 * math.pi * min(1.0, left))
 
 
-def objective(x: Tensor, target: Tensor, mixture: Tensor, magnitude: float) -> Tensor:
-    """The error in dB relative to the target, mean over sources, plus that of the roots of magnitudes.
+class _Training:
+    """One training in one process."""
 
-    Targets that are silent count as 30 dB below the mixture, errors 30 dB below the target as good enough.
+    def __init__(self, fabric: Fabric, recipe: AnyRecipe, run: Run, content: Mapping[str, Any] | None) -> None:
+        config = recipe.config
+        self.fabric, self.recipe, self.config, self.folder = fabric, recipe, config, recipe.folder
+        torch.manual_seed(config.seed)
+        self.network: nn.Module = recipe.network()
+        self.average = copy.deepcopy(self.network).requires_grad_(False).eval().to(fabric.device)
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+        if content:
+            together(fabric, lambda: self._load(content))
+        self.wrapped, self.stepper = fabric.setup(self.network, self.optimizer)
+        self.state = _State()
+        if content:
+            self.optimizer.load_state_dict(content["optimizer"])
+            fabric.strategy.precision.load_state_dict(content["precision"])
+            self.state = _State(**content["state"])
+        self.board = together(fabric, lambda: board(self.folder, self.state.step) if run.tensorboard and self.first else None)
+        together(fabric, lambda: config.save(self.folder / SETTINGS) if self.first else None)
+        self.minutes = run.minutes
+        self.drawn = self.saved = time.monotonic()
 
-    Args:
-        x: (source, freq, frame) what was found.
-        target: (source, freq, frame).
-        mixture: (freq, frame).
-        magnitude: weight of the second.
-    """
-    error, power = ((part.abs().square()).sum((-2, -1)) for part in (x - target, target))
-    least = 1e-3 * mixture.abs().square().sum() + 1e-9
-    loss = 10 * ((error + 1e-3 * power + least) / (power + least)).log10().mean()
-    roots = ((x.abs() + 1e-4).sqrt() - (target.abs() + 1e-4).sqrt()).square().mean()
-    return loss + magnitude * roots / (mixture.abs().mean() + 1e-6)
+    @property
+    def first(self) -> bool:
+        return bool(self.fabric.is_global_zero)
+
+    def go(self, interruption: Interruption, begun: float, report: Callable[[Progress], None]) -> Any:
+        """All steps, or as many as may be; returns what ended them."""
+        times: deque[float] = deque([time.monotonic()], maxlen=_WINDOW)
+        parts = stream(
+            self.recipe,
+            self.state.step,
+            self.fabric.global_rank,
+            self.fabric.world_size,
+            pinned=self.fabric.device.type == "cuda",
+        )
+        while self.state.step < self.config.n_steps:
+            done = self._step(next(parts), interruption, begun)
+            row = None
+            if self.state.step % self.config.every == 0 or self.state.step == self.config.n_steps:
+                row = self._validate()
+            ending = done.interrupted or done.late
+            if row or done.due or ending or self.state.step == self.config.n_steps:
+                self._save()
+            times.append(time.monotonic())
+            if self.first:
+                rate = (len(times) - 1) / max(times[-1] - times[0], 1e-9)
+                left = (self.config.n_steps - self.state.step) / rate
+                share = self.state.step / self.config.n_steps
+                report(Progress("training", share, self.state.step, self.config.n_steps, done.loss, rate, left, row))
+            if ending and self.state.step < self.config.n_steps:
+                return "interruption" if done.interrupted else "time"
+        return "step"
+
+    def finish(self) -> None:
+        """Write weights, card and curve."""
+        if not self.first:
+            return
+        facts = {"steps": str(self.state.step), "seed": str(self.config.seed)}
+        write_whole(self.folder / WEIGHTS, self.recipe.weights(self.average.cpu(), facts))
+        write_card(self.folder, self.recipe, self.state.step, self.state.rows, self.state.skipped)
+        if self.state.rows:
+            self._write_curve(drawn=True)
+        if self.board is not None:
+            self.board.close()
+
+    def _step(self, part: Part, interruption: Interruption, begun: float) -> _Step:
+        step, config = self.state.step, self.config
+        # What a network draws by itself, such as dropout, follows from the step too.
+        torch.manual_seed((config.seed * 1_000_003 + step) * 1009 + self.fabric.global_rank)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(step, config)
+        losses = self._backward(part)
+        norm = self.fabric.clip_gradients(self.wrapped, self.stepper, max_norm=config.clip, error_if_nonfinite=False)
+        now = time.monotonic()
+        late = self.minutes is not None and now - begun > 60 * self.minutes
+        due = self.first and now - self.saved > 60 * config.checkpoint_minutes
+        done = self._shared(losses, part.finite, norm, (interruption.came is not None, late, due))  # type: ignore[arg-type]
+        # A scaler must see every step: it leaves out those that are not finite by itself, and learns from them.
+        scaled = getattr(self.fabric.strategy.precision, "scaler", None) is not None
+        if done.wrong is None or scaled:
+            self.stepper.step()
+        self.state.step += 1
+        if done.wrong is None:
+            self._average(step)
+            self.state.losses.append(done.loss)
+            self.state.in_a_row = 0
+        else:
+            self._skip(step, done.wrong, overflow=scaled and math.isfinite(done.loss))
+        return done
+
+    def _backward(self, part: Part) -> Tensor:
+        """Gradients of the mean over the whole batch; (example,) losses of this process's part."""
+        self.stepper.zero_grad()
+        # Processes take the mean of their gradients, whatever their numbers of examples.
+        share = self.fabric.world_size / self.config.batch
+        # Not a number where an example is not: then its gradients are not either, in any process.
+        usable = torch.tensor([1.0 if finite else math.nan for finite in part.finite], device=self.fabric.device)
+        found: list[Tensor] = []
+        at = 0
+        for number, batch in enumerate(part.batches, start=1):
+            with self.fabric.no_backward_sync(self.wrapped, enabled=number < len(part.batches)):
+                losses = self.recipe.loss(self.wrapped, self.fabric.to_device(batch))
+                if losses.ndim != 1 or at + len(losses) > len(usable):
+                    raise ShapeError(
+                        f"recipe {self.recipe.name}: losses {tuple(losses.shape)} came; one of each example was wanted"
+                    )
+                losses = losses * usable[at : at + len(losses)]
+                self.fabric.backward(losses.sum() * share)
+            found.append(losses.detach().float())
+            at += len(losses)
+        if at != len(usable):
+            raise ShapeError(f"recipe {self.recipe.name}: losses of {at} examples came; of {len(usable)} were wanted")
+        return torch.cat(found)
+
+    def _shared(self, losses: Tensor, finite: list[bool], norm: Tensor, wishes: tuple[bool, bool, bool]) -> _Step:
+        """What every process knows, put together so that all decide alike."""
+        batch, rank, n_ranks = self.config.batch, self.fabric.global_rank, self.fabric.world_size
+        known = torch.zeros(2 * batch + len(wishes), device=self.fabric.device)
+        known[rank:batch:n_ranks] = losses
+        known[batch + rank : 2 * batch : n_ranks] = torch.tensor([float(not f) for f in finite], device=known.device)
+        known[2 * batch :] = torch.tensor(wishes, dtype=known.dtype, device=known.device)
+        if n_ranks > 1:
+            self.fabric.all_reduce(known, reduce_op="sum")
+        values = torch.cat([known, norm.detach().float().reshape(1)]).tolist()
+        each, broken, (interrupted, late, due, size) = values[:batch], values[batch : 2 * batch], values[2 * batch :]
+        wrong = _wrong(self.state.step * batch, each, broken, size)
+        return _Step(math.fsum(each) / batch, wrong, interrupted > 0, late > 0, due > 0)
+
+    def _skip(self, step: int, wrong: str, overflow: bool) -> None:
+        """Count it, say it, and give up where it does not end."""
+        self.state.in_a_row += 1
+        seed, in_a_row = self.config.seed, self.state.in_a_row
+        if overflow:
+            self.state.overflows += 1
+        else:
+            self.state.skipped.append(step)
+        if self.first and not overflow:
+            count = f"{len(self.state.skipped)} so far"
+            warnings.warn(f"step {step} (seed {seed}) skipped, {count}: {wrong}", TrainingWarning, stacklevel=4)
+        if in_a_row >= self.config.most_skipped:
+            error = ConvergenceError(
+                f"training: {in_a_row} steps in a row could not be used, the last one {step} (seed {seed}): {wrong}; the weights "
+                f"have not changed since step {step - in_a_row + 1}, the checkpoint in {self.folder} is from there or before: "
+                "mend the data, or train anew with a lower learning_rate"
+            )
+            together(self.fabric, lambda: _raise(error))
+
+    def _average(self, step: int) -> None:
+        keep = min(self.config.ema, (1 + step) / (10 + step))
+        with torch.no_grad():
+            for mean, value in zip(self.average.parameters(), self.network.parameters(), strict=True):
+                mean.lerp_(value.detach(), 1 - keep)
+            for kept, now in zip(self.average.buffers(), self.network.buffers(), strict=True):
+                kept.copy_(now)
+
+    def _validate(self) -> dict[str, float]:
+        """Mean figures of the averaged network, each process scoring its part of the held-out examples, as a row of the curve."""
+        names, rank, n_ranks = self.recipe.figures, self.fabric.global_rank, self.fabric.world_size
+        network = _Evaluated(self.fabric, self.average)
+        with torch.no_grad():
+            scores = [row for n in range(rank, self.recipe.n_validation, n_ranks) for row in self.recipe.validate(network, n)]
+        sums = torch.zeros(1 + len(names), dtype=torch.float64, device=self.fabric.device)
+        if scores:
+            sums[0], sums[1:] = len(scores), torch.tensor(scores, dtype=torch.float64).sum(0)
+        self.fabric.all_reduce(sums, reduce_op="sum")
+        count, *totals = sums.tolist()
+        losses, step = self.state.losses, self.state.step
+        row = {
+            "step": float(step),
+            "loss": math.fsum(losses) / len(losses) if losses else math.nan,
+            **{name: total / count if count else math.nan for name, total in zip(names, totals, strict=True)},
+            "learning_rate": learning_rate(step - 1, self.config),
+            "skipped": float(len(self.state.skipped)),
+        }
+        self.state.rows.append(row)
+        losses.clear()
+        if self.first:
+            self._write_curve(drawn=time.monotonic() - self.drawn > _DRAWN)
+            if self.board is not None:
+                for name, value in row.items():
+                    if name != "step":
+                        self.board.add_scalar(name, value, step)
+        return row
+
+    def _write_curve(self, *, drawn: bool) -> None:
+        names, rows = self.recipe.figures, self.state.rows
+        write_table(self.folder, ("step", "loss", *names, "learning_rate", "skipped"), rows)
+        if drawn:
+            title = f"{self.recipe.name}, step {self.state.step} of {self.config.n_steps}"
+            draw(self.folder, title, rows, names, loss_unit=self.recipe.loss_unit, unit=self.recipe.unit)
+            self.drawn = time.monotonic()
+
+    def _save(self) -> None:
+        self.saved = time.monotonic()
+        if self.first:
+            save_checkpoint(
+                self.folder,
+                {
+                    "recipe": self.recipe.name,
+                    "config": self.config.to_dict(),
+                    "devices": self.fabric.world_size,
+                    "network": self.network.state_dict(),
+                    "average": self.average.state_dict(),
+                    "optimizer": self.optimizer.state_dict(),
+                    "precision": self.fabric.strategy.precision.state_dict(),
+                    "state": vars(self.state),
+                },
+            )
+
+    def _load(self, content: Mapping[str, Any]) -> None:
+        try:
+            self.network.load_state_dict(content["network"])
+            self.average.load_state_dict(content["average"])
+        except RuntimeError as error:
+            raise RecordingError(
+                f"{self.folder}: the checkpoint is of another network ({str(error).splitlines()[0]}); take another folder"
+            ) from error
+        if content["devices"] != self.fabric.world_size and self.first:
+            warnings.warn(
+                f"{self.folder}: begun on {content['devices']} devices, going on with {self.fabric.world_size}: the result is "
+                "the same but for rounding",
+                TrainingWarning,
+                stacklevel=4,
+            )
 
 
-def validate(network: SceneNet, paths: Sequence[Path], config: TrainingConfig) -> tuple[float, float]:
-    """Mean SNR in dB, of sources that sound, of the mean of pilot and filter and of the network, over all stages."""
-    scores = []
-    for path in paths:
-        tensors = load_example(path)
-        for stage in _stages(tensors):
-            evidence, target = crop(tensors, stage, 0, config.crop)
-            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-                found = network(evidence)
-            mean = 0.5 * (evidence.linear + evidence.filtered)
-            sounds = target.abs().square().sum((-2, -1)) > 1e-2 * evidence.mixture.abs().square().sum()
-            scores += [[_snr(a, t), _snr(b, t)] for a, b, t, s in zip(mean, found, target, sounds, strict=True) if s]
-    chain, net = np.mean(scores, axis=0)
-    return float(chain), float(net)
+class _Evaluated(nn.Module):
+    """The averaged network, computing as in training: perhaps in 16 bits, with results in 32."""
+
+    def __init__(self, fabric: Fabric, network: nn.Module) -> None:
+        super().__init__()
+        self.fabric, self.network = fabric, network
+
+    def forward(self, *args: Any, **options: Any) -> Any:
+        with self.fabric.autocast():
+            found = self.network(*args, **options)
+        return self.fabric.strategy.precision.convert_output(found)
 
 
-def crop(tensors: dict[str, Tensor], stage: int, start: int, n: int) -> tuple[Evidence, Tensor]:
-    """Some frames of a stage, and the truth."""
-    cut = slice(start, start + n)
-    mixture, linear, filtered = (tensors[name][..., cut] for name in ("mixture", f"linear.{stage}", f"filtered.{stage}"))
-    evidence = Evidence(mixture, linear, filtered, tensors[f"variances.{stage}"][:, cut])
-    return evidence, tensors["target"][..., cut]
-
-
-def _update(
-    network: SceneNet, optimizer: torch.optim.Optimizer, examples: Sequence[Path], step: int, config: TrainingConfig
-) -> float:
-    """One step; which examples it takes follows from the seed and its number alone."""
-    drawn = np.random.default_rng([config.seed, step])
-    # Every example once before any comes again.
-    position = step * config.batch + np.arange(config.batch)
-    total = 0.0
-    optimizer.zero_grad()
-    for at in position:
-        order = np.random.default_rng([config.seed, 1, int(at) // len(examples)]).permutation(len(examples))
-        tensors = load_example(examples[order[at % len(examples)]])
-        stage = int(drawn.choice(_stages(tensors)))
-        start = int(drawn.integers(max(tensors["mixture"].shape[-1] - config.crop, 0) + 1))
-        evidence, target = crop(tensors, stage, start, config.crop)
-        with torch.autocast("cpu", torch.bfloat16):
-            x = network(evidence)
-        loss = objective(x, target, evidence.mixture, config.magnitude) / config.batch
-        loss.backward()  # type: ignore[no-untyped-call]
-        total += float(loss.detach())
-    norm = torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip)
-    if bool(torch.isfinite(norm)):
-        optimizer.step()
-    return total
-
-
-def _stages(tensors: dict[str, Tensor]) -> list[int]:
-    return [stage for stage in (0, 1) if f"linear.{stage}" in tensors]
-
-
-def _snr(x: Tensor, target: Tensor) -> float:
-    return float(10 * (target.abs().square().sum() / (x - target).abs().square().sum().clamp_min(1e-12)).log10())
-
-
-def _save(
-    folder: Path,
-    config: TrainingConfig,
-    network: SceneNet,
-    average: SceneNet,
-    optimizer: torch.optim.Optimizer,
-    rows: list[dict[str, float]],
-    step: int,
-) -> None:
-    content = io.BytesIO()
-    state: dict[str, Any] = {
-        "config": config.to_dict(),
-        "step": step,
-        "network": network.state_dict(),
-        "average": average.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "rows": rows,
-    }
-    torch.save(state, content)
-    write_whole(folder / STATE, content.getvalue())
-    lines = [",".join(COLUMNS), *(",".join(f"{row[name]:.6g}" for name in COLUMNS) for row in rows)]
-    write_whole(folder / CURVE, ("\n".join(lines) + "\n").encode())
-
-
-def _resume(
-    path: Path,
-    config: TrainingConfig,
-    network: SceneNet,
-    average: SceneNet,
-    optimizer: torch.optim.Optimizer,
-    rows: list[dict[str, float]],
-) -> int:
-    """The step to go on with."""
-    if not path.exists():
-        return 0
+def _check(fabric: Fabric, recipe: AnyRecipe) -> None:
+    batch, n_ranks = recipe.config.batch, fabric.world_size
+    if batch < n_ranks:
+        raise RecordingError(f"training: a batch of {batch} came for {n_ranks} devices; each needs an example: raise the batch")
     try:
-        state = torch.load(path, weights_only=True)
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-    except (RuntimeError, KeyError, EOFError, ValueError) as error:
-        raise RecordingError(f"{path}: not a state of this training ({error}); remove it to start anew") from error
-    changed = [name for name, value in config.to_dict().items() if state["config"].get(name) != value and name != "n_steps"]
-    if changed:
-        raise RecordingError(f"{path}: its {', '.join(changed)} differ from what is asked for; take another folder")
-    rows += state["rows"]
-    return int(state["step"])
+        recipe.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArraySceneError(f"{recipe.folder}: {error.strerror or error}; choose a folder that can be made") from error
+
+
+def _prepare(fabric: Fabric, recipe: AnyRecipe, report: Callable[[Progress], None]) -> None:
+    def tell(doing: str, done: float) -> None:
+        if fabric.is_global_zero:
+            report(Progress(doing, done))
+
+    recipe.prepare((fabric.global_rank, fabric.world_size), tell)
+
+
+def _wrong(first: int, losses: list[float], broken: list[float], size: float) -> str | None:
+    """What of a step is not finite: its examples from number `first` on, their losses, or the norm of the gradient."""
+    examples = [str(first + at) for at, flag in enumerate(broken) if flag]
+    if examples:
+        return f"NaN or infinite values in example {', '.join(examples)}"
+    examples = [str(first + at) for at, loss in enumerate(losses) if not math.isfinite(loss)]
+    if examples:
+        return f"the loss of example {', '.join(examples)} is not finite"
+    if not math.isfinite(size):
+        return f"the gradient of examples {first} to {first + len(losses) - 1} is not finite"
+    return None
+
+
+@contextmanager
+def _settings_restored(fabric: Fabric, threads: int) -> Iterator[None]:
+    """Threads and determinism as a training needs them, and torch's own generator, all as they were afterwards."""
+    on_gpu = fabric.device.type == "cuda"
+    before, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(threads)
+    with torch.random.fork_rng(devices=[fabric.device] if on_gpu else []), warnings.catch_warnings():
+        # Convolutions of one point have such gradients where channels come last; it costs a copy of them.
+        warnings.filterwarnings("ignore", message="Grad strides do not match")
+        if on_gpu:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+            torch.use_deterministic_algorithms(True, warn_only=True)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(strict)
+            torch.set_num_threads(before)
+
+
+def _raise(error: Exception) -> None:
+    raise error

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
-import json
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from arrayscene.array import MicrophoneArray
-from arrayscene.array_files import write_whole
 from arrayscene.array_presets import presets
+from arrayscene.config_file import check_names, read_settings, write_settings
 from arrayscene.errors import ArraySceneError, GeometryError, RecordingError
 
 Range = tuple[float, float]
@@ -144,14 +141,7 @@ class WorldConfig:
             ArraySceneError: a file that is missing or malformed, an unknown name (with the nearest known one), or a value that no
                 scene can have.
         """
-        path = Path(path)
-        try:
-            text = path.read_text(encoding="utf-8")
-            values = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
-        except OSError as error:
-            raise ArraySceneError(f"world file {path}: {error.strerror or error}; give a .toml or .json file") from error
-        except (ValueError, UnicodeDecodeError) as error:
-            raise ArraySceneError(f"world file {path}: not valid ({error}); mend it") from error
+        values = read_settings(path, "world")
         try:
             return cls.from_dict(values)
         except ArraySceneError as error:
@@ -163,16 +153,7 @@ class WorldConfig:
         Raises:
             ArraySceneError: the file cannot be written, or another suffix.
         """
-        path = Path(path)
-        if path.suffix.lower() == ".json":
-            text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
-        elif path.suffix.lower() == ".toml":
-            import tomli_w
-
-            text = tomli_w.dumps(self.to_dict())
-        else:
-            raise ArraySceneError(f"world file {path}: the suffix {path.suffix!r} came; .toml or .json was wanted")
-        write_whole(path, text.encode("utf-8"))
+        write_settings(path, self.to_dict(), "world")
 
     def to_dict(self) -> dict[str, Any]:
         """What a file holds: plain numbers, words and lists; the separation in degrees."""
@@ -196,12 +177,7 @@ class WorldConfig:
             if not isinstance(degrees, int | float):
                 raise RecordingError(f"WorldConfig: separation_deg = {degrees!r} came; a number of degrees was wanted")
             given["separation"] = math.radians(degrees)
-        known = [field.name for field in fields(cls)]
-        for name in given:
-            if name not in known:
-                close = difflib.get_close_matches(name, known, n=1)
-                hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
-                raise RecordingError(f"WorldConfig: there is no {name!r}; {hint}")
+        check_names(given, [field.name for field in fields(cls)], "WorldConfig")
         return cls(**given)
 
     def _demand(self, holds: bool, name: str, wanted: str) -> None:

@@ -1,0 +1,185 @@
+"""The recipe `network`: SceneNet, on what the chain makes of simulated scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final, NamedTuple, cast
+
+import numpy as np
+from torch import Tensor, nn
+
+from arrayscene.networks import Evidence, SceneNet, scene_net_bytes
+from arrayscene.training.data import about_speech, speech_of
+from arrayscene.training.examples import ExampleConfig, example_path, load_example, make_examples
+from arrayscene.training.recipe import Recipe
+
+SOUNDS: Final = 1e-2
+"""Power of a source, relative to the mixture's, from which on it is scored."""
+
+
+@dataclass(frozen=True)
+class NetworkConfig(ExampleConfig):
+    """One training of `SceneNet`, on scenes as `ExampleConfig` says.
+
+    Attributes:
+        n_examples, n_validation: scenes with speakers for training, and with speakers for testing.
+        crop: frames of an example, drawn anew each time.
+        magnitude: weight of the loss on compressed magnitudes.
+        width, deep, n_blocks: sizes of the network, as `SceneNet` takes them.
+    """
+
+    n_steps: int = 4400
+    batch: int = 2
+    learning_rate: float = 2e-3
+    warmup: int = 50
+    precision: str = "bf16-mixed"
+    every: int = 200
+    n_examples: int = 420
+    n_validation: int = 20
+    crop: int = 128
+    magnitude: float = 1.0
+    width: int = 32
+    deep: int = 48
+    n_blocks: int = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("n_examples", "n_validation", "crop", "width", "deep", "n_blocks"):
+            self._demand(getattr(self, name) >= 1, name, "1 or more")
+        self._demand(self.magnitude >= 0, "magnitude", "0 or more")
+
+
+class Cut(NamedTuple):
+    """Some frames of one stage of the chain, and the truth, (source, freq, frame)."""
+
+    evidence: Evidence
+    target: Tensor
+
+
+class NetworkRecipe(Recipe[NetworkConfig, Cut, Cut]):
+    """`SceneNet` behind the Wiener filters of the chain.
+
+    Examples are made once, by the first training in a folder, and kept in its `examples`.
+    """
+
+    name = "network"
+    config_class = NetworkConfig
+    figures = ("chain_db", "network_db")
+    unit = "SNR of held-out sources, dB"
+    loss_unit = "dB"
+
+    def prepare(self, share: tuple[int, int], report: Callable[[str, float], None]) -> None:
+        """Simulate scenes and run the chain on them, where that has not been done yet: 1 to 3 s each on one core, 7 MB."""
+        speech = speech_of(self.config)
+        for validation, n in ((True, self.config.n_validation), (False, self.config.n_examples)):
+            what = "held-out examples" if validation else "examples"
+            make_examples(
+                self._examples, self.config, speech, n, validation=validation, share=share, report=partial(report, what)
+            )
+
+    def network(self) -> SceneNet:
+        """Untrained, it gives the mean of pilot and filter."""
+        return SceneNet(self.config.width, self.config.deep, self.config.n_blocks)
+
+    def example(self, number: int) -> Cut:
+        """Every scene once, in an order drawn anew, before any comes again; a random stage and stretch of it."""
+        n = self.config.n_examples
+        order = np.random.default_rng([self.config.seed, 1, number // n]).permutation(n)
+        tensors = load_example(example_path(self._examples, int(order[number % n])))
+        draws = self.draws(number)
+        stage = int(draws.choice(_stages(tensors)))
+        start = int(draws.integers(max(tensors["mixture"].shape[-1] - self.config.crop, 0) + 1))
+        return cut(tensors, stage, start, self.config.crop)
+
+    def collate(self, examples: Sequence[Cut]) -> list[Cut]:
+        """One by one: they differ in sources and frequencies."""
+        return list(examples)
+
+    def loss(self, network: nn.Module, batch: Cut) -> Tensor:
+        """Of the one example, see `objective`."""
+        evidence, target = batch
+        return objective(network(evidence), target, evidence.mixture, self.config.magnitude)[None]
+
+    @property
+    def n_validation(self) -> int:
+        """Scenes of other speakers."""
+        return self.config.n_validation
+
+    def validate(self, network: nn.Module, number: int) -> list[tuple[float, ...]]:
+        """SNR in dB of each source that sounds, of the mean of pilot and filter and of the network, over all stages."""
+        device = next(network.parameters()).device
+        path = example_path(self._examples, number, validation=True)
+        rows: list[tuple[float, ...]] = []
+        tensors = {name: value.to(device) for name, value in load_example(path).items()}
+        for stage in _stages(tensors):
+            evidence, target = cut(tensors, stage, 0, self.config.crop)
+            found, mean = network(evidence), 0.5 * (evidence.linear + evidence.filtered)
+            sounds = target.abs().square().sum((-2, -1)) > SOUNDS * evidence.mixture.abs().square().sum()
+            rows += [(_snr(a, t), _snr(b, t)) for a, b, t, s in zip(mean, found, target, sounds, strict=True) if s]
+        return rows
+
+    def weights(self, network: nn.Module, facts: Mapping[str, str]) -> bytes:
+        """As `arrayscene.networks.load_scene_net` reads them."""
+        return scene_net_bytes(cast(SceneNet, network), **facts)
+
+    def about(self) -> Mapping[str, str]:
+        """For the card."""
+        config, speech = self.config, about_speech(self.config.speech)
+        return {
+            "What for": (
+                "Makes the sources of a multichannel Wiener filter better (`arrayscene.networks.SceneNet`): any array, any "
+                "number of sources, windows of 64 ms, up to 8 kHz. Use it with `arrayscene recover --method network --weights "
+                "FILE`, or from Python with `Refined(wiener, load_scene_net(FILE))`."
+            ),
+            "Data": (
+                f"{config.n_examples} simulated scenes of {config.duration:g} s (`arrayscene.worlds`), {config.narrowband:.0%} "
+                "at 8 kHz, the rest at 16: 2 to 4 talkers who stay in place, 2 to 8 microphones, T60 0.15 to 0.7 s, diffuse "
+                f"noise 10 to 35 dB below the talkers; {config.n_validation} more of other speakers for the scores. {speech}"
+            ),
+            "Limits": (
+                "Trained with speech alone, not with music or other sounds; not with one source, more than four, or talkers who "
+                "walk; not causal. The scores are those of simulated rooms that were looked at while the training went on: "
+                "judge it on scenes of your own."
+            ),
+        }
+
+    @property
+    def _examples(self) -> Path:
+        return self.folder / "examples"
+
+
+def objective(x: Tensor, target: Tensor, mixture: Tensor, magnitude: float) -> Tensor:
+    """The error in dB relative to the target, mean over sources, plus that of the roots of magnitudes.
+
+    Targets that are silent count as 30 dB below the mixture, errors 30 dB below the target as good enough.
+
+    Args:
+        x: (source, freq, frame) what was found.
+        target: (source, freq, frame).
+        mixture: (freq, frame).
+        magnitude: weight of the second.
+    """
+    error, power = ((part.abs().square()).sum((-2, -1)) for part in (x - target, target))
+    least = 1e-3 * mixture.abs().square().sum() + 1e-9
+    loss = 10 * ((error + 1e-3 * power + least) / (power + least)).log10().mean()
+    roots = ((x.abs() + 1e-4).sqrt() - (target.abs() + 1e-4).sqrt()).square().mean()
+    return loss + magnitude * roots / (mixture.abs().mean() + 1e-6)
+
+
+def cut(tensors: Mapping[str, Tensor], stage: int, start: int, n: int) -> Cut:
+    """Some frames of a stage, and the truth."""
+    taken = slice(start, start + n)
+    mixture, linear, filtered = (tensors[name][..., taken] for name in ("mixture", f"linear.{stage}", f"filtered.{stage}"))
+    evidence = Evidence(mixture, linear, filtered, tensors[f"variances.{stage}"][:, taken])
+    return Cut(evidence, tensors["target"][..., taken])
+
+
+def _stages(tensors: Mapping[str, Tensor]) -> list[int]:
+    return [stage for stage in (0, 1) if f"linear.{stage}" in tensors]
+
+
+def _snr(x: Tensor, target: Tensor) -> float:
+    return float(10 * (target.abs().square().sum() / (x - target).abs().square().sum().clamp_min(1e-12)).log10())
