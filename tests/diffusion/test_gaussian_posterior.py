@@ -39,9 +39,11 @@ class Problem:
         self.variance = torch.tensor([1.0, 0.3], dtype=torch.float64)[:, None, None]
         self.y = draw(n_mics, N_FREQS, N_FRAMES)
         frequencies = torch.arange(float(N_FREQS))
-        response = ConvolutiveResponse(
-            torch.stack([self.A, torch.zeros_like(self.A)], -1), frequencies
-        ) if memory else MatrixResponse(self.A, frequencies)
+        response = (
+            ConvolutiveResponse(torch.stack([self.A, torch.zeros_like(self.A)], -1), frequencies)
+            if memory
+            else MatrixResponse(self.A, frequencies)
+        )
         self.likelihood = LinearGaussian(self.y, response, self.R, n_iter=4)
         self.prior = GaussianPrior(self.variance)
         self.guided = proximal(self.prior, self.likelihood, sigma_data=self.variance.sqrt())

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from arrayscene.decoders.base import Decoder, Estimate
-from arrayscene.decoders.posterior_sampling import METHODS, Found, Method, Settings, Stretch, sample, start_of
+from arrayscene.decoders.posterior_sampling import METHODS, Found, Method, Settings, Stretch, sample, start_of, unknown
 from arrayscene.decoders.transforms import frequencies_of, resynthesised
 from arrayscene.diffusion import Prior
 from arrayscene.errors import ConvergenceError, ShapeError
@@ -59,10 +59,10 @@ class DiffusionPosterior(Decoder):
     """Posterior sampling with a diffusion prior of speech: several draws of the sources, their mean, and how far they spread.
 
     Drawn from p(x | y) ~ p(x) p(y | x) p(start | x): the prior of every source by itself, y = A x + n, and what another decoder
-    found, whose errors are known in size. From the start plus noise, the noise is taken out in steps; each step asks the prior for
-    E[x | noisy x], weighs it against the recording and the start (`arrayscene.diffusion.proximal`), and goes on from there. A is
-    the response that is given, or, with a start, the convolutive one that predicts the microphones from the sources, fitted anew
-    along the way. Draws come in pairs of opposite noise, so that it hardly remains in their mean.
+    found, whose errors are known in size. From the start plus noise, the noise is taken out in steps; each step asks the prior
+    for E[x | noisy x], weighs it against the recording and the start (`arrayscene.diffusion.proximal`), and goes on from there. A
+    is the response that is given, or, with a start, the convolutive one that predicts the microphones from the sources, fitted
+    anew along the way. Draws come in pairs of opposite noise, so that it hardly remains in their mean.
 
     Args:
         stft: of the frames that come in, windows of about 64 ms.
@@ -70,7 +70,7 @@ class DiffusionPosterior(Decoder):
             the response that is given alone, which must hold for these frames.
         prior: of the sources; None: the one of speech that the package ships. Another rate than the recording's is resampled to
             and back, above its half rate nothing is known.
-        method: "proximal" (exact for a Gaussian prior), or for comparison "dps", "diffpir", "red-diff"; see `arrayscene.diffusion`.
+        method: "proximal" (exact for a Gaussian prior), or for comparison "dps", "diffpir", "red-diff".
         draws: how many; 1 gives a single sample, which errs more than the mean of several.
         particles: start so many times as many draws, and keep the likeliest after a third of the way.
         n_steps: calls of the prior for each draw.
@@ -81,17 +81,17 @@ class DiffusionPosterior(Decoder):
         recording: weight of y = A x + n, likewise.
         n_taps: frames in which a source is heard, of the A that is fitted.
         n_fits: times that it is fitted.
-        seconds: longest stretch that is worked on at once; longer ones fade into each other. Halved where memory does not suffice.
+        seconds: longest stretch that is worked on at once; longer ones fade into each other. Halved where memory is short.
         best_so_far: whether an interrupt (Ctrl-C) returns what there is by then.
         progress: called with the fraction done.
         reference: microphone, from 0, at which the sources are heard.
 
-    A prior that returns NaN ends the diffusion of a stretch: a `DiffusionWarning` names step and noise level, and the start comes out,
-    `stats["stopped"]` being 1. Other stats: "likeliest" and "spread" as of `Draws`. Without a generator, the same recording gives the
-    same draws.
+    A prior that returns NaN ends the diffusion of a stretch: a `DiffusionWarning` names step and noise level, and the start comes
+    out, `stats["stopped"]` counts them. Other stats: "likeliest" and "spread" as of `Draws`. Without a generator, the same
+    recording gives the same draws.
 
-    Cost: the start's, and draws * n_steps calls of the prior and proximal steps: for 4 s, 2 talkers, 2 draws and 8 steps about 8 s
-    on one core. Not differentiable.
+    Cost: the start's, and draws * n_steps calls of the prior and proximal steps: for 4 s, 2 talkers, 2 draws and 8 steps about
+    8 s on one core. Not differentiable.
 
     Raises: ShapeError for settings that make no sense, a response that is missing, or frames that `stft` did not make.
 
@@ -147,7 +147,9 @@ class DiffusionPosterior(Decoder):
     def init(self, y: Tensor, response: Response | None = None, *, generator: torch.Generator | None = None) -> Draws:
         """Start, and draw."""
         if self.start is None and response is None:
-            raise ShapeError("DiffusionPosterior: neither a start nor a response came; one of them is needed to tell sources apart")
+            raise ShapeError(
+                "DiffusionPosterior: neither a start nor a response came; one of them is needed to tell sources apart"
+            )
         samples = resynthesised(y, self.stft, "DiffusionPosterior")
         rate = 2 * float(frequencies_of(self.stft, response)[-1])
         first = None if self.start is None else self.start(y, response, generator=generator)
@@ -160,7 +162,6 @@ class DiffusionPosterior(Decoder):
             n_frames = y.shape[-1]
             x = self.stft(found.start)[..., :n_frames] if first is None else first.x.clone()
             mean, likeliest = (x + self.strength * self.stft(part)[..., :n_frames] for part in (found.mean, found.likeliest))
-            assert found.spread is not None
             A = response if first is None else first.response
             return Draws(mean, likeliest, found.spread[..., :n_frames], A, 0, stopped)
 
@@ -202,9 +203,7 @@ class DiffusionPosterior(Decoder):
         assert joined is not None
         return joined, torch.tensor(float(stopped))
 
-    def _drawn(
-        self, stretch: Stretch, generator: torch.Generator, before: float, share: float
-    ) -> tuple[Found, str | None]:
+    def _drawn(self, stretch: Stretch, generator: torch.Generator, before: float, share: float) -> tuple[Found, str | None]:
         """One stretch, and why it stopped early if it did; what there is then is the start, or the best so far."""
         latest: list[Tensor] = []
 
@@ -215,9 +214,7 @@ class DiffusionPosterior(Decoder):
 
         try:
             found = sample(stretch, self.stft, self.prior, self.settings, generator, report)
-            if found.spread is None:
-                return found._replace(spread=_unknown(found.start, self.stft)), None
-            return found._replace(spread=CALIBRATION * found.spread.sqrt()), None
+            return found._replace(spread=CALIBRATION * found.spread), None
         except ConvergenceError as error:
             reason, change = f"{error}; what it started from comes out", None
         except KeyboardInterrupt:
@@ -226,7 +223,7 @@ class DiffusionPosterior(Decoder):
             reason, change = "diffusion: interrupted; the best so far comes out", latest[-1] if latest else None
         start = start_of(stretch, self.stft, self.prior, self.settings)
         change = torch.zeros_like(start) if change is None else change
-        return Found(start, change, change, _unknown(start, self.stft)), reason
+        return Found(start, change, change, unknown(start, self.stft)), reason
 
 
 def _cut(whole: Stretch, begin: int, end: int) -> Stretch:
@@ -243,12 +240,6 @@ def _faded(before: Found, after: Found, begin: int, done: int, hop: int) -> Foun
         middle = torch.lerp(old[..., begin:], new[..., :both], rising)
         return torch.cat([old[..., :begin], middle, new[..., both:]], dim=-1)
 
-    assert before.spread is not None and after.spread is not None
     spread = torch.cat([before.spread[..., : done // hop], after.spread[..., both // hop :]], dim=-1)
-    waves = (joined(old, new) for old, new in zip(before[:3], after[:3], strict=True))
-    return Found(*waves, spread)
-
-
-def _unknown(start: Tensor, stft: STFT) -> Tensor:
-    """(..., source, freq, frame) NaN: a single draw, or none, does not tell how far it spreads."""
-    return start.new_full((*start.shape[:-1], stft.n_freqs, stft.n_frames(start.shape[-1])), torch.nan)
+    start, mean, likeliest = (joined(old, new) for old, new in zip(before[:3], after[:3], strict=True))
+    return Found(start, mean, likeliest, spread)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
@@ -30,6 +29,7 @@ from arrayscene.diffusion import (
     unit,
     whitened,
 )
+from arrayscene.errors import ConvergenceError
 from arrayscene.linalg import load_diagonal
 from arrayscene.response import ConvolutiveResponse, MatrixResponse, Response, fit_convolutive
 from arrayscene.stft import STFT
@@ -89,13 +89,13 @@ class Found(NamedTuple):
         start: (..., source, sample), the given one or the Wiener filter's.
         mean: (..., source, sample) of the draws, less the start.
         likeliest: likewise, of the draw that explains the recording best.
-        spread: (..., source, freq, frame) real variance of the draws; None for a single one.
+        spread: (..., source, freq, frame) real standard deviation of the draws; NaN for a single one, which does not tell.
     """
 
     start: Tensor
     mean: Tensor
     likeliest: Tensor
-    spread: Tensor | None
+    spread: Tensor
 
 
 def sample(
@@ -122,7 +122,7 @@ def sample(
     sigmas = noise_levels(settings.n_steps, *settings.sigma, rho=settings.rho).tolist()
     pairs = _Pairs(settings.draws * settings.particles, problem.z.shape, problem.z.dtype, generator)
     x = problem.z + sigmas[0] * pairs()
-    denoise = at_rate(prior, stretch.rate)
+    denoise = _counted(at_rate(prior, stretch.rate))
     clean = problem.z.expand_as(x)
     done = 0
     for end in _milestones(settings):
@@ -148,12 +148,32 @@ def sample(
     return problem.found(x)
 
 
+def _counted(denoise: Denoiser) -> Denoiser:
+    """The denoiser, which every step calls once; what goes wrong is told by the step of the whole way."""
+    step = 0
+
+    def checked(x: Tensor, sigma: float) -> Tensor:
+        nonlocal step
+        step += 1
+        clean = denoise(x, sigma)
+        if not bool(torch.isfinite(clean).all()):
+            raise ConvergenceError(f"diffusion: the prior returned NaN or infinity in step {step}, at sigma {sigma:.4g}")
+        return clean
+
+    return checked
+
+
 def start_of(stretch: Stretch, stft: STFT, prior: Prior, settings: Settings) -> Tensor:
     """(..., source, sample) what the diffusion of a stretch starts from."""
     if stretch.start is not None:
         return stretch.start
     problem = _Problem(stretch, stft, prior, settings)
     return problem.coloured(problem.z)
+
+
+def unknown(start: Tensor, stft: STFT) -> Tensor:
+    """(..., source, freq, frame) NaN, for sources (..., source, sample)."""
+    return start.new_full((*start.shape[:-1], stft.n_freqs, stft.n_frames(start.shape[-1])), torch.nan)
 
 
 def _guided(method: Method, denoise: Denoiser, likelihood: Likelihood) -> Denoiser:
@@ -171,7 +191,7 @@ def _milestones(settings: Settings) -> list[int]:
 
 
 class _Pairs:
-    """Noise of unit variance, every second draw with the sign of the one before turned; the same for all recordings of a batch."""
+    """Noise of unit variance, in pairs of opposite sign; the same for all recordings of a batch."""
 
     def __init__(self, draws: int, shape: torch.Size, dtype: torch.dtype, generator: torch.Generator) -> None:
         self.draws, self.shape, self.dtype, self.generator = draws, shape, dtype, generator
@@ -182,7 +202,7 @@ class _Pairs:
         return both.reshape(self.draws, *(1,) * (len(self.shape) - 2), *self.shape[-2:]).expand(self.draws, *self.shape)
 
     def keep(self, energy: Tensor, draws: int) -> Tensor:
-        """Numbers of the likeliest: whole pairs where that is possible, by the energies (draw, ...) of all recordings together."""
+        """Numbers of the likeliest by energies (draw, ...), of all recordings together; whole pairs where that is possible."""
         together = energy.reshape(len(energy), -1).sum(-1)
         self.draws = draws
         if draws % 2 or len(together) % 2:
@@ -199,7 +219,8 @@ class _Problem:
         white = whitened(stretch.samples, prior, stretch.rate)
         self.level = white.square().mean((-2, -1), keepdim=True).sqrt().clamp_min(torch.finfo(white.dtype).tiny ** 0.25)
         self.y = to_frames(white / self.level, stft)
-        self.R, self.over_time = self._noise_of(self.y), None
+        self.R = self._noise_of(self.y)
+        self.over_time: Tensor | None = None
         if stretch.start is None:
             assert stretch.response is not None
             self.response: Response = stretch.response
@@ -221,7 +242,7 @@ class _Problem:
             self.fit(self.z)
 
     def fit(self, z: Tensor) -> None:
-        """The A that predicts the microphones from sources (..., source, sample), where it is not given, and the noise it leaves."""
+        """The A that predicts the microphones from sources (..., source, sample), where it is not given, and its noise."""
         if self.stretch.start is None:
             return
         frames = to_frames(z, self.stft)
@@ -253,12 +274,12 @@ class _Problem:
         best = energy.argmin(0)
         picked = x.gather(0, best[None, ..., None, None].expand(1, *mean.shape))[0]
         start = self.coloured(self.z) if self.stretch.start is None else self.stretch.start
-        spread = None
+        spread = unknown(start, self.stft)
         if len(x) > 1:
             apart = to_frames(x - mean, self.stft).abs().square()
             n_free = len(x) / 2 if len(x) % 2 == 0 else (len(x) - 1) / 2
             gain = spectrum_at(self.prior, self._frequencies(), self.stretch.rate).to(mean)[:, None] * unit(self.stft)
-            spread = local_mean(apart.sum(0) / (2 * n_free)) * (self.scale * self.level)[..., None].square() * gain.square()
+            spread = local_mean(apart.sum(0) / (2 * n_free)).sqrt() * (self.scale * self.level)[..., None] * gain
         return Found(start, self.coloured(mean - self.z), self.coloured(picked - self.z), spread)
 
     def _frequencies(self) -> Tensor:
@@ -275,18 +296,20 @@ class _Problem:
         power = local_mean(self.y.abs().square().mean(-3))
         level = power + LEVEL_FLOOR * power.mean(-1, keepdim=True) + 1e-12
         e = self.y - response(self.frames)
-        n_mics, n_sources = self.y.shape[-3], self.frames.shape[-3]
-        # A start that A itself was inverted for leaves less than there is.
-        free = 1.0 if self.stretch.start is not None else n_mics / max(n_mics - n_sources, 1)
-        self.R = self._noise_of(e * (free / level[..., None, :, :]).sqrt())
+        self.R = self._noise_of(e / level[..., None, :, :].sqrt())
         self.over_time = level
+        if self.stretch.start is None:
+            # What an inverse of A leaves lies where no source does: as much noise is taken for everywhere else.
+            n_mics, n_sources = self.y.shape[-3], self.frames.shape[-3]
+            power = self.R.diagonal(dim1=-2, dim2=-1).real.sum(-1) / max(n_mics - n_sources, 1)
+            self.R = torch.diag_embed(power[..., None].expand(*power.shape, n_mics)).to(self.y.dtype)
 
     def _wiener(self) -> Tensor:
         """(..., source, freq, frame) sources of the spectrum of speech, from the given A, for noise 20 dB below the recording."""
         n_mics = self.y.shape[-3]
         power = self.y.abs().square().mean((-3, -2, -1))[..., None, None, None]
         A = self.response.matrix().to(self.y.dtype)
-        R = 1e-2 * power * torch.eye(n_mics, dtype=self.y.dtype, device=self.y.device)
+        R = (1e-2 * power + 1e-12) * torch.eye(n_mics, dtype=self.y.dtype, device=self.y.device)
         zero = self.y.new_zeros((*self.y.shape[:-3], A.shape[-1], *self.y.shape[-2:]))
         return LinearGaussian(self.y, self.response, R.expand(*R.shape[:-3], A.shape[-3], n_mics, n_mics)).proximal(zero, 1.0)
 

@@ -13,8 +13,8 @@ OTHERS: Final = 1.17
 REST: Final = 2.29
 BETWEEN: Final = 0.1
 FLOOR: Final = 4e-4
-"""Fitted by maximum likelihood to the errors of `auto` on ten scenes of two talkers and three microphones (numbers 6000 to 6009): the
-true signal lay in the 90 % interval in 90.6 % of the bins."""
+"""Fitted by maximum likelihood to the errors of `auto` on ten scenes of two talkers and three microphones (numbers 6000 to 6009):
+the true signal lay in the 90 % interval in 90.6 % of the bins."""
 
 
 def start_error(x: Tensor, mixture: Tensor) -> Tensor:

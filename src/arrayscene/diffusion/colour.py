@@ -1,4 +1,4 @@
-"""The colour of noise: as speech, so that at every frequency it is as loud relative to what it hides; and priors of other rates."""
+"""Noise of the colour of speech, so that it hides as much of it at every frequency, and priors of other rates."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ def resampled(x: Tensor, rate: float, to: float, n_samples: int | None = None) -
 
     Args:
         x: (..., sample).
-        rate, to: hertz before and after.
+        rate: hertz, before.
+        to: hertz, after.
         n_samples: to return; None: as many as last as long.
     """
     n = x.shape[-1]
@@ -78,7 +79,8 @@ def resampled(x: Tensor, rate: float, to: float, n_samples: int | None = None) -
     spectrum = torch.fft.rfft(x, n=blocks * period)
     bins = blocks * own // 2 + 1
     spectrum = functional.pad(spectrum, (0, max(bins - spectrum.shape[-1], 0)))[..., :bins]
-    return torch.fft.irfft(spectrum, n=blocks * own)[..., :wanted] * math.sqrt(to / rate)
+    samples: Tensor = torch.fft.irfft(spectrum, n=blocks * own)[..., :wanted]
+    return samples * math.sqrt(to / rate)
 
 
 def spectrum_at(prior: Prior, frequencies: Tensor, rate: float) -> Tensor:
@@ -94,4 +96,5 @@ def _filtered(samples: Tensor, prior: Prior, rate: float, power: int) -> Tensor:
     n = (samples.shape[-1] + 2 * len(prior.spectrum) + 1) // 2 * 2
     hertz = torch.arange(n // 2 + 1, dtype=torch.float64, device=samples.device) * (rate / n)
     gains = (spectrum_at(prior, hertz, rate) ** power).to(samples.dtype)
-    return torch.fft.irfft(torch.fft.rfft(samples, n=n) * gains, n=n)[..., : samples.shape[-1]]
+    filtered: Tensor = torch.fft.irfft(torch.fft.rfft(samples, n=n) * gains, n=n)[..., : samples.shape[-1]]
+    return filtered

@@ -13,11 +13,13 @@ from arrayscene.diffusion.samplers import Denoiser, Noise, Report, _checked, _pa
 
 
 def proximal(denoise: Denoiser, likelihood: Likelihood, *, sigma_data: float | Tensor = 1.0) -> Denoiser:
-    """The recording weighed against the prior's answer: S = argmin -log p(y | S) + |S - D|^2 / r^2, r^2 = sigma^2 v / (sigma^2 + v).
+    """The recording weighed against the prior's answer.
 
-    r^2 is the variance of x0 given x under a Gaussian prior of variance v = sigma_data^2. For such a prior, S is the exact posterior
-    mean and samplers that are exact draw from the exact posterior; for others, r^2 is a guess of what D got wrong. Conjugate
-    gradients that end early make S come out too close to D. No gradient goes through the network.
+    S = argmin -log p(y | S) + |S - D|^2 / r^2,   r^2 = sigma^2 v / (sigma^2 + v)
+
+    r^2 is the variance of x0 given x under a Gaussian prior of variance v = sigma_data^2. For such a prior, S is the exact
+    posterior mean and samplers that are exact draw from the exact posterior; for others, r^2 is a guess of what D got wrong.
+    Conjugate gradients that end early make S come out too close to D. No gradient goes through the network.
 
     Args:
         denoise: the prior's.
@@ -26,7 +28,8 @@ def proximal(denoise: Denoiser, likelihood: Likelihood, *, sigma_data: float | T
 
     Cost: a call of the denoiser and a proximal step.
 
-    Reference: the Gaussian case of J. Song et al., "Pseudoinverse-guided diffusion models for inverse problems", ICLR 2023, eq. (7).
+    Reference: the Gaussian case of J. Song et al., "Pseudoinverse-guided diffusion models for inverse problems", ICLR
+    2023, eq. (7).
     """
 
     def guided(x: Tensor, sigma: float) -> Tensor:

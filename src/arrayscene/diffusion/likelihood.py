@@ -18,7 +18,7 @@ class Likelihood(Protocol):
         """(...) -log p(y | x) of sources (..., source, ...), but for a constant."""
         ...
 
-    def proximal(self, x0: Tensor, variance: float) -> Tensor:
+    def proximal(self, x0: Tensor, variance: float | Tensor) -> Tensor:
         """argmin_x of energy(x) + |x - x0|^2 / variance; for real x, half of the latter."""
         ...
 
@@ -45,7 +45,8 @@ class LinearGaussian:
     def energy(self, x: Tensor) -> Tensor:
         """(...) sum over bins of e^H R^-1 e, e = y - A x."""
         e = self.y - self.response(x)
-        return (e.conj() * self._whitened(e)).real.sum((-3, -2, -1))
+        energy: Tensor = (e.conj() * self._whitened(e)).real.sum((-3, -2, -1))
+        return energy
 
     def proximal(self, x0: Tensor, variance: float | Tensor) -> Tensor:
         """argmin_x of energy(x) + sum |x - x0|^2 / variance: the mean of x0 + noise of that variance, given y.
@@ -69,7 +70,8 @@ class LinearGaussian:
         R = self.R[..., None, :, :] * (1 if self.level is None else self.level[..., None, None])
         AV = A[..., None, :, :] * V[..., None, :]
         solved = torch.linalg.solve(AV @ A.mH[..., None, :, :] + R, e.movedim(-3, -1)[..., None])
-        return x0 + (AV.mH @ solved)[..., 0].movedim(-1, -3)
+        correction: Tensor = (AV.mH @ solved)[..., 0]
+        return x0 + correction.movedim(-1, -3)
 
     def _iterated(self, x0: Tensor, variance: float | Tensor) -> Tensor:
         """Conjugate gradients on (A^H R^-1 A + 1 / v) d = A^H R^-1 (y - A x0), scaled by v."""
@@ -104,7 +106,7 @@ def _power(r: Tensor) -> Tensor:
 
 
 class Weighed:
-    """A recording together with an earlier answer V whose errors are known in size: virtual microphones that hear one source each.
+    """A recording and an earlier answer V whose errors are known in size: virtual microphones that hear one source each.
 
     -log p = weight energy(x) + sum |x - V|^2 / error
 
@@ -123,7 +125,7 @@ class Weighed:
         kept = ((x - self.earlier).abs().square() / self.error).sum((-3, -2, -1))
         return kept + self.weight * self.recorded.energy(x) if self.weight > 0 else kept
 
-    def proximal(self, x0: Tensor, variance: float) -> Tensor:
+    def proximal(self, x0: Tensor, variance: float | Tensor) -> Tensor:
         """As of any likelihood."""
         both = 1 / (1 / variance + 1 / self.error)
         x0 = both * (x0 / variance + self.earlier / self.error)
@@ -146,13 +148,16 @@ class InWaveform:
         """(...) that of the frames, which count every sample as often as they overlap."""
         return self.likelihood.energy(to_frames(x, self.stft)) * (self.stft.hop / self.stft.n_fft)
 
-    def proximal(self, x0: Tensor, variance: float) -> Tensor:
+    def proximal(self, x0: Tensor, variance: float | Tensor) -> Tensor:
         """The samples of the frames' proximal step."""
         frames = to_frames(x0, self.stft)
         if self.local:
             noise = variance / (1 - variance)
             power = _around(frames.abs().square()) + 1e-4
-            variance = power * noise / (power + noise)
+            return self._from(frames, power * noise / (power + noise))
+        return self._from(frames, variance)
+
+    def _from(self, frames: Tensor, variance: float | Tensor) -> Tensor:
         return to_samples(self.likelihood.proximal(frames, variance), self.stft, self.n_samples)
 
 

@@ -1,13 +1,14 @@
 """From noise to a sample: plain functions of a denoiser.
 
-A denoiser is `denoise(x, sigma) -> E[x0 | x0 + sigma n = x]`, n of unit variance (complex n: E|n|^2 = 1). Guidance replaces the denoiser
-(`arrayscene.diffusion.guidance`); the samplers do not know. Every leading axis of x is a batch axis, draws among them.
+A denoiser is `denoise(x, sigma) -> E[x0 | x0 + sigma n = x]`, n of unit variance (complex n: E|n|^2 = 1). Guidance replaces the
+denoiser (`arrayscene.diffusion.guidance`); the samplers do not know. Every leading axis of x is a batch axis, draws among them.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -121,7 +122,7 @@ def renoised(
 
 def _pairs(sigmas: Tensor) -> list[tuple[float, float]]:
     levels = [float(sigma) for sigma in sigmas]
-    return list(zip(levels[:-1], levels[1:], strict=True))
+    return list(pairwise(levels))
 
 
 def _checked(clean: Tensor, step: int, sigma: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""Networks for D: one trained behind a fixed array, one that refines what a chain found, and one that knows what speech is like."""
+"""Networks for D: behind a fixed array, after a chain of decoders, and as a prior that knows what speech is like."""
 
 from arrayscene.networks.audio_diffusion import AudioDiffusionNet, noise_to_signal, tikhonov_inverse
 from arrayscene.networks.scene_net import Evidence, SceneNet

@@ -14,7 +14,9 @@ from arrayscene.stft import STFT
 
 SAMPLE_RATE: Final = 16000
 
-_N_FFT: Final = 1024
+N_FFT: Final = 1024
+"""Window of 64 ms."""
+
 _BAND: Final = 4
 """Bins of a band: 62.5 Hz."""
 
@@ -27,8 +29,9 @@ _EMBEDDING: Final = 32
 class SpeechPrior(nn.Module):
     """E[s | s + sigma n] for speech s and Gaussian noise n, in the waveform, with a short-time Fourier transform inside.
 
-    Both signals are whitened by the long-term spectrum of speech, `spectrum`: n has the colour of speech, sigma is its level relative
-    to speech, and the preconditioning's sigma_data is `spectrum(f)`, of its own for every frequency. In whitened frames Z
+    Both signals are whitened by the long-term spectrum of speech, `spectrum`: n has the colour of speech, sigma is its level
+    relative to speech, and the preconditioning's sigma_data is `spectrum(f)`, of its own for every frequency. In whitened frames
+    Z
 
         D(Z, sigma) = g Z + c_out R,   g = sigmoid(logit(c_skip) + a),   c_skip = 1 / (1 + sigma^2),   c_out = sigma sqrt(c_skip)
 
@@ -52,8 +55,8 @@ class SpeechPrior(nn.Module):
         super().__init__()
         self.width, self.n_blocks = width, n_blocks
         middle, deep = 2 * width, 3 * width
-        self.stft = STFT(_N_FFT)
-        self.register_buffer("spectrum", torch.ones(_N_FFT // 2 + 1))
+        self.stft = STFT(N_FFT)
+        self.register_buffer("spectrum", torch.ones(N_FFT // 2 + 1))
         self.embedding = nn.Sequential(nn.Linear(_EMBEDDING, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU())
         self.stem = nn.Conv2d(_PER_BIN * _BAND, width, 3, padding=1)
         self.before = _Block(width, 1)
@@ -92,10 +95,10 @@ class SpeechPrior(nn.Module):
         """The same for frames (batch, freq, frame) of the inner transform and sigma (batch,)."""
         s = sigma[:, None, None]
         # Windowed white noise of unit variance has this power in a bin.
-        unit = math.sqrt(_N_FFT / 2)
+        unit = math.sqrt(N_FFT / 2)
         z = frames / unit
         c_skip = 1 / (1 + s.square())
-        n = _N_FFT // 2
+        n = N_FFT // 2
         heard = torch.view_as_real(z[:, :n] * c_skip.sqrt()).movedim(-1, 1)
         above = ((z[:, :n].abs().square() + 1e-5) / s.square()).log() / 4
         features = torch.cat([heard, above[:, None]], dim=1)

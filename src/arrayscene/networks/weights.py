@@ -6,7 +6,7 @@ import hashlib
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -125,7 +125,7 @@ def _network(kind: _Kind[Network], tensors: dict[str, Tensor], metadata: dict[st
     try:
         # Without storage, so that no random number is drawn for weights that are thrown away.
         with torch.device("meta"):
-            network = cast(Network, kind.make(**{name: int(metadata[name]) for name in kind.sizes}))
+            network = kind.make(**{name: int(metadata[name]) for name in kind.sizes})
         network.load_state_dict({name: value.clone() for name, value in tensors.items()}, assign=True)
     except (KeyError, ValueError, RuntimeError) as error:
         raise RecordingError(f"{who}: not those of a {wanted} ({str(error).splitlines()[0]}); take others") from error

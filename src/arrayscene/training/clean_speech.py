@@ -126,8 +126,11 @@ class CleanSpeech:
         tail = tail * (10 ** (-direct_db / 20) / tail.square().sum(-1, keepdim=True).sqrt())
         tail[:, 0] = 1
         size = speech.shape[-1] + n_room
-        wet = torch.fft.irfft(torch.fft.rfft(speech, n=size) * torch.fft.rfft(tail, n=size), n=size)[:, : speech.shape[-1]]
-        return wet / (1 + 10 ** (-direct_db / 10)).sqrt()
+        wet: Tensor = torch.fft.irfft(torch.fft.rfft(speech, n=size) * torch.fft.rfft(tail, n=size), n=size)[
+            :, : speech.shape[-1]
+        ]
+        wet = wet / (1 + 10 ** (-direct_db / 10)).sqrt()
+        return wet
 
     def _coloured(self, speech: Tensor, generator: torch.Generator) -> Tensor:
         """Through another microphone: a few decibels up and down over frequency, smooth in octaves."""
@@ -136,7 +139,8 @@ class CleanSpeech:
         octaves = torch.linspace(0, 1, 512).mul(9).exp2().sub(1).div(511)
         curve = functional.interpolate(points, size=512, mode="linear", align_corners=True)
         place = torch.searchsorted(octaves, torch.linspace(0, 1, n // 2 + 1)).clamp(max=511)
-        return torch.fft.irfft(torch.fft.rfft(speech) * 10 ** (curve[:, 0, place] / 20), n=n)
+        coloured: Tensor = torch.fft.irfft(torch.fft.rfft(speech) * 10 ** (curve[:, 0, place] / 20), n=n)
+        return coloured
 
 
 def _ends(n: int) -> Tensor:

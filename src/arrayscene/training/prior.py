@@ -5,18 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from arrayscene.networks import SpeechPrior, speech_prior_bytes
+from arrayscene.networks.speech_prior import N_FFT
+from arrayscene.stft import STFT
 from arrayscene.training.clean_speech import CleanSpeech, load_clips, long_term_spectrum, whitened
 from arrayscene.training.config import TrainingConfig
+from arrayscene.training.data import about_speech, speech_of
 from arrayscene.training.recipe import Recipe
-from arrayscene.worlds import Speech
 
-VALIDATION_SIGMAS = (0.03, 0.1, 0.2, 0.4, 0.8, 1.6)
+LEVELS: Final = (0.03, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""Of the noise in held-out speech."""
 
 
 @dataclass(frozen=True)
@@ -24,28 +27,33 @@ class PriorConfig(TrainingConfig):
     """One training of `SpeechPrior`.
 
     Attributes:
-        n_steps, batch, learning_rate, precision: as of `TrainingConfig`.
         seconds: of an example.
         sigma, sigma_spread: median of the noise levels, and the standard deviation of their logarithm.
         reverberant: share of the examples that were in a room.
-        n_held: most held-out clips that score the network.
+        n_validation: most held-out clips that score the network, 3 s of each.
+        width, n_blocks: sizes of the network, as `SpeechPrior` takes them.
     """
 
     n_steps: int = 20000
     batch: int = 16
     learning_rate: float = 1.5e-3
+    ema: float = 0.998
+    precision: str = "bf16-mixed"
     seconds: float = 1.28
     sigma: float = 0.25
     sigma_spread: float = 0.9
     reverberant: float = 0.6
-    n_held: int = 32
+    n_validation: int = 32
+    width: int = 32
+    n_blocks: int = 6
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._demand(self.seconds >= 0.2, "seconds", "at least 0.2")
         self._demand(self.sigma > 0 and self.sigma_spread >= 0, "sigma", "a level above 0, and a spread of 0 or more")
         self._demand(0 <= self.reverberant <= 1, "reverberant", "a share from 0 to 1")
-        self._demand(self.n_held >= 1, "n_held", "1 or more")
+        for name in ("n_validation", "width", "n_blocks"):
+            self._demand(getattr(self, name) >= 1, name, "1 or more")
 
 
 class NoisySpeech(NamedTuple):
@@ -57,34 +65,36 @@ class NoisySpeech(NamedTuple):
 
 
 class PriorRecipe(Recipe[PriorConfig, NoisySpeech, NoisySpeech]):
-    """E |D(s + sigma n, sigma) - s|^2 (1 + sigma^2) / sigma^2: the error relative to that of the Wiener filter that knows no more than
-    the spectrum of speech, so that every level counts alike.
+    """`SpeechPrior` on speech in noise of the colour of speech.
+
+    E |D(s + sigma n, sigma) - s|^2 (1 + sigma^2) / sigma^2: the error relative to that of the Wiener filter which knows no more
+    than the spectrum of speech, so that every level counts alike.
 
     Reference: Karras et al., NeurIPS 2022, eq. (8), lambda of Table 1.
     """
 
     name = "prior"
     config_class = PriorConfig
-    figures = tuple(f"gain at {sigma:g}" for sigma in VALIDATION_SIGMAS)
-    unit = "dB"
+    figures = tuple(f"gain_{level:g}" for level in LEVELS)
+    unit = "gain over the Wiener filter by noise level, dB"
 
     def prepare(self, share: tuple[int, int], report: Callable[[str, float], None]) -> None:
-        """Read the speech."""
-        everyone = Speech.folder(self.config.speech) if self.config.speech else Speech.shipped()
+        """Read the speech, all of it: 4 bytes a sample."""
+        everyone = speech_of(self.config)
         rate = SpeechPrior.sample_rate
         report("speech", 0.0)
         clips = load_clips(everyone.split("train"), rate)
         held = load_clips(everyone.split("test"), rate)
         report("speech", 1.0)
         n_samples = round(self.config.seconds * rate)
-        self.spectrum = long_term_spectrum(clips, SpeechPrior().stft)
+        self.spectrum = long_term_spectrum(clips, STFT(N_FFT))
         self.speech = CleanSpeech(clips, rate, self.spectrum, n_samples=n_samples, reverberant=self.config.reverberant)
         longest = 3 * rate
-        self.held = [whitened(clip[:longest], self.spectrum) for clip in held[: self.config.n_held]]
+        self.held = [whitened(clip[:longest], self.spectrum) for clip in held[: self.config.n_validation]]
 
-    def network(self) -> nn.Module:
+    def network(self) -> SpeechPrior:
         """The prior that knows the spectrum of speech and nothing else."""
-        network = SpeechPrior()
+        network = SpeechPrior(self.config.width, self.config.n_blocks)
         network.spectrum.copy_(self.spectrum)
         return network
 
@@ -103,7 +113,8 @@ class PriorRecipe(Recipe[PriorConfig, NoisySpeech, NoisySpeech]):
         """(example,) 1 for the untrained network."""
         speech, noise, sigma = batch
         clean = network(speech + sigma[:, None] * noise, sigma)
-        return (clean - speech).square().mean(-1) * (1 + sigma.square()) / sigma.square()
+        loss: Tensor = (clean - speech).square().mean(-1) * (1 + sigma.square()) / sigma.square()
+        return loss
 
     @property
     def n_validation(self) -> int:
@@ -117,7 +128,7 @@ class PriorRecipe(Recipe[PriorConfig, NoisySpeech, NoisySpeech]):
         draws = torch.Generator().manual_seed(number)
         noise = torch.randn(speech.shape, generator=draws).to(device)
         gains = []
-        for sigma in VALIDATION_SIGMAS:
+        for sigma in LEVELS:
             noisy = speech + sigma * noise
             clean = network(noisy[None], torch.full((1,), sigma, device=device))[0]
             known = noisy / (1 + sigma**2)
@@ -131,9 +142,16 @@ class PriorRecipe(Recipe[PriorConfig, NoisySpeech, NoisySpeech]):
     def about(self) -> Mapping[str, str]:
         """For the card."""
         return {
-            "What for": "The prior of `arrayscene.decoders.DiffusionPosterior`: what clean speech is like, at 16 kHz.",
-            "Data": f"Speech of {self.config.speech or 'the shipped voices (CC BY-SA 3.0)'}; the speakers that `Speech.split` keeps "
-            "for testing scored it and were not trained with. Augmented: speed 0.9 to 1.1, level, colour, splices, pauses, "
-            f"{100 * self.config.reverberant:.0f} % in synthetic rooms.",
-            "Limits": "One talker in each signal; noise of the colour of speech; levels outside 0.01 to 4 were not trained.",
+            "What for": (
+                "Knows what clean speech is like, at 16 kHz (`arrayscene.networks.SpeechPrior`). Use it with "
+                "`DiffusionPosterior(stft, start, load_speech_prior(FILE))`."
+            ),
+            "Data": (
+                f"Stretches of {self.config.seconds:g} s at speeds of 0.9 to 1.1, other levels and colours, spliced and with "
+                f"pauses, {self.config.reverberant:.0%} of them in synthetic rooms. {about_speech(self.config.speech)}"
+            ),
+            "Limits": (
+                "One talker in each signal, not music or other sounds; noise of the colour of speech at levels from 0.01 to 4; "
+                "nothing above 8 kHz."
+            ),
         }
