@@ -309,7 +309,7 @@ class _Problem:
         n_mics = self.y.shape[-3]
         power = self.y.abs().square().mean((-3, -2, -1))[..., None, None, None]
         A = self.response.matrix().to(self.y.dtype)
-        R = (1e-2 * power + 1e-12) * torch.eye(n_mics, dtype=self.y.dtype, device=self.y.device)
+        R = 1e-2 * torch.where(power > 0, power, 1) * torch.eye(n_mics, dtype=self.y.dtype, device=self.y.device)
         zero = self.y.new_zeros((*self.y.shape[:-3], A.shape[-1], *self.y.shape[-2:]))
         return LinearGaussian(self.y, self.response, R.expand(*R.shape[:-3], A.shape[-3], n_mics, n_mics)).proximal(zero, 1.0)
 
