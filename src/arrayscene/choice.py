@@ -24,6 +24,7 @@ from arrayscene.decoders import (
     Decoder,
     DelayAndSum,
     Dereverberated,
+    DiffusionPosterior,
     FastMNMF,
     FrequencyDomainICA,
     FromDirections,
@@ -70,6 +71,9 @@ GUIDE_STRENGTH: Final = 0.7
 STRENGTH: Final = 0.5
 """Strength of the last Wiener filter."""
 
+DRAWS: Final = 4
+"""Draws of a diffusion."""
+
 REFINED_STRENGTH: Final = 0.6
 """Share of the network in the last stage."""
 
@@ -110,7 +114,7 @@ _PLAIN: Final = {
     "wmpdr": _Plain(WMPDR, "long", True),
 }
 
-METHODS: Final = tuple(sorted([*_PLAIN, "auto", "denoise", "guided", "network", "wiener", "wpe"]))
+METHODS: Final = tuple(sorted([*_PLAIN, "auto", "denoise", "diffusion", "guided", "network", "wiener", "wpe"]))
 
 _LINEAR_ONLY: Final = ("auxiva", "auxiva-laplace", "fdica", "ilrma", "lcmv", "online", "overiva", "tiss")
 """Methods that separate at most as many sources as there are microphones."""
@@ -143,6 +147,7 @@ def choose(
     sample_rate: int,
     guided: bool = False,
     network: SceneNet | None = None,
+    draws: int | None = None,
 ) -> Choice:
     """The decoder called `method`, or with "auto" the one that suits the recording.
 
@@ -153,7 +158,8 @@ def choose(
         duration: seconds that the decoder can learn from.
         sample_rate: hertz.
         guided: whether it is known when each source sounds.
-        network: what "network" and "auto" refine with; None: the one that the package ships.
+        network: what "network", "auto" and "diffusion" refine with; None: the one that the package ships.
+        draws: of "diffusion"; None: `DRAWS`.
 
     Raises: ShapeError for a method that does not exist, that cannot separate so many sources, or that needs to be told when each
         sounds.
@@ -193,6 +199,23 @@ def choose(
     if method in ("wiener", "network"):
         make, stft = _wiener(separable, duration, transforms, masks, refined=method == "network", network=network)
         return Choice(make, stft, method, why, MAX_MICS)
+    if method == "diffusion":
+        alike = choose(
+            "network",
+            n_mics=n_mics,
+            n_sources=n_sources,
+            duration=duration,
+            sample_rate=sample_rate,
+            guided=guided,
+            network=network,
+        )
+        if n_sources <= 1 or duration < SHORTEST_TO_LEARN:
+            return alike._replace(method=method, why=alike.why.replace("the network", "the diffusion"))
+        return alike._replace(
+            make=lambda s: DiffusionPosterior(alike.stft, alike.make(s), draws=DRAWS if draws is None else draws),
+            method=method,
+            why=f"{why}: draws around what the network finds, by a prior of speech",
+        )
     if method == "wpe":
         make, stft = _wiener(separable, duration, transforms, masks)
         if n_sources <= 1:

@@ -95,8 +95,8 @@ class DiffusionPosterior(Decoder):
 
     Raises: ShapeError for settings that make no sense, a response that is missing, or frames that `stft` did not make.
 
-    Reference: Z. Xu et al., "ArrayDPS: Unsupervised blind speech separation with a diffusion prior", ICML 2025, for the idea, with
-    proximal steps in place of gradients through the prior, and a start that is not forgotten.
+    Reference: Z. Xu et al., "ArrayDPS: Unsupervised blind speech separation with a diffusion prior", ICML 2025, for the idea;
+    with proximal steps in place of gradients through the prior, and a start that is not forgotten.
     """
 
     reference: int

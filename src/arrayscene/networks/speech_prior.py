@@ -55,7 +55,9 @@ class SpeechPrior(nn.Module):
         super().__init__()
         self.width, self.n_blocks = width, n_blocks
         middle, deep = 2 * width, 3 * width
-        self.stft = STFT(N_FFT)
+        # Also where the weights are made without storage, to be loaded: windows are not in the file.
+        with torch.device("cpu"):
+            self.stft = STFT(N_FFT)
         self.register_buffer("spectrum", torch.ones(N_FFT // 2 + 1))
         self.embedding = nn.Sequential(nn.Linear(_EMBEDDING, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU())
         self.stem = nn.Conv2d(_PER_BIN * _BAND, width, 3, padding=1)
