@@ -123,7 +123,6 @@ class DiffusionPosterior(Decoder):
         best_so_far: bool = False,
         progress: Callable[[float], None] | None = None,
         reference: int = 0,
-        local: bool = False,
     ) -> None:
         super().__init__()
         if method not in METHODS:
@@ -139,7 +138,7 @@ class DiffusionPosterior(Decoder):
         with torch.inference_mode(False):
             self.prior = load_speech_prior() if prior is None else prior
         self.settings = Settings(
-            method, draws, particles, n_steps, sigma, rho, churn, trust, recording, n_taps, n_fits, reference, local
+            method, draws, particles, n_steps, sigma, rho, churn, trust, recording, n_taps, n_fits, reference
         )
         self.stft, self.start, self.strength, self.seconds = stft, start, strength, seconds
         self.best_so_far, self.progress, self.reference = best_so_far, progress, reference
@@ -163,7 +162,7 @@ class DiffusionPosterior(Decoder):
             x = self.stft(found.start)[..., :n_frames] if first is None else first.x.clone()
             mean, likeliest = (x + self.strength * self.stft(part)[..., :n_frames] for part in (found.mean, found.likeliest))
             A = response if first is None else first.response
-            return Draws(mean, likeliest, found.spread[..., :n_frames], A, 0, stopped)
+            return Draws(mean, likeliest, self._stated(found)[..., :n_frames], A, 0, stopped)
 
     def step(self, y: Tensor, state: Draws) -> tuple[Estimate, Draws]:
         """The next frames."""
@@ -176,6 +175,15 @@ class DiffusionPosterior(Decoder):
         now = slice(state.position, end)
         stats = {"likeliest": state.likeliest[..., now], "spread": state.spread[..., now], "stopped": state.stopped}
         return Estimate(state.mean[..., now], state.response, stats), state._replace(position=end)
+
+    def _stated(self, found: Found) -> Tensor:
+        """Standard deviation of the truth around the mean; that of the start counts as far as the start does."""
+        drawn = CALIBRATION * found.spread
+        if self.start is None:
+            return drawn
+        # Both errors may well be the same one, so that they add up.
+        both = (1 - self.strength) * found.error + self.strength * drawn
+        return torch.where(both.isnan(), found.error, both)
 
     def _joined(self, whole: Stretch, generator: torch.Generator) -> tuple[Found, Tensor]:
         """All stretches, faded into each other, and how many of them stopped early."""
@@ -214,7 +222,7 @@ class DiffusionPosterior(Decoder):
 
         try:
             found = sample(stretch, self.stft, self.prior, self.settings, generator, report)
-            return found._replace(spread=CALIBRATION * found.spread), None
+            return found, None
         except ConvergenceError as error:
             reason, change = f"{error}; what it started from comes out", None
         except KeyboardInterrupt:
@@ -223,7 +231,8 @@ class DiffusionPosterior(Decoder):
             reason, change = "diffusion: interrupted; the best so far comes out", latest[-1] if latest else None
         start = start_of(stretch, self.stft, self.prior, self.settings)
         change = torch.zeros_like(start) if change is None else change
-        return Found(start, change, change, unknown(start, self.stft)), reason
+        nobody_knows = unknown(start, self.stft)
+        return Found(start, change, change, nobody_knows, nobody_knows), reason
 
 
 def _cut(whole: Stretch, begin: int, end: int) -> Stretch:
@@ -240,6 +249,9 @@ def _faded(before: Found, after: Found, begin: int, done: int, hop: int) -> Foun
         middle = torch.lerp(old[..., begin:], new[..., :both], rising)
         return torch.cat([old[..., :begin], middle, new[..., both:]], dim=-1)
 
-    spread = torch.cat([before.spread[..., : done // hop], after.spread[..., both // hop :]], dim=-1)
+    spread, error = (
+        torch.cat([old[..., : done // hop], new[..., both // hop :]], dim=-1)
+        for old, new in zip(before[3:], after[3:], strict=True)
+    )
     start, mean, likeliest = (joined(old, new) for old, new in zip(before[:3], after[:3], strict=True))
-    return Found(start, mean, likeliest, spread)
+    return Found(start, mean, likeliest, spread, error)

@@ -63,7 +63,6 @@ class Settings(NamedTuple):
     n_taps: int
     n_fits: int
     reference: int
-    local: bool = False
 
 
 class Stretch(NamedTuple):
@@ -90,12 +89,14 @@ class Found(NamedTuple):
         mean: (..., source, sample) of the draws, less the start.
         likeliest: likewise, of the draw that explains the recording best.
         spread: (..., source, freq, frame) real standard deviation of the draws; NaN for a single one, which does not tell.
+        error: likewise, of the start; NaN where none was given.
     """
 
     start: Tensor
     mean: Tensor
     likeliest: Tensor
     spread: Tensor
+    error: Tensor
 
 
 def sample(
@@ -261,7 +262,7 @@ class _Problem:
         if self.stretch.start is None:
             return self.recorded
         terms = Weighed(recorded, self.settings.recording, self.frames, self.error / max(self.settings.trust, 1e-9))
-        return InWaveform(terms, self.stft, n, local=self.settings.local)
+        return InWaveform(terms, self.stft, n)
 
     def coloured(self, z: Tensor) -> Tensor:
         """(..., source, sample) as they are heard."""
@@ -274,13 +275,16 @@ class _Problem:
         best = energy.argmin(0)
         picked = x.gather(0, best[None, ..., None, None].expand(1, *mean.shape))[0]
         start = self.coloured(self.z) if self.stretch.start is None else self.stretch.start
-        spread = unknown(start, self.stft)
+        spread = error = unknown(start, self.stft)
+        gain = spectrum_at(self.prior, self._frequencies(), self.stretch.rate).to(mean)[:, None] * unit(self.stft)
+        gain = gain * (self.scale * self.level)[..., None]
+        if self.stretch.start is not None:
+            error = self.error.sqrt() * gain
         if len(x) > 1:
             apart = to_frames(x - mean, self.stft).abs().square()
             n_free = len(x) / 2 if len(x) % 2 == 0 else (len(x) - 1) / 2
-            gain = spectrum_at(self.prior, self._frequencies(), self.stretch.rate).to(mean)[:, None] * unit(self.stft)
-            spread = local_mean(apart.sum(0) / (2 * n_free)).sqrt() * (self.scale * self.level)[..., None] * gain
-        return Found(start, self.coloured(mean - self.z), self.coloured(picked - self.z), spread)
+            spread = local_mean(apart.sum(0) / (2 * n_free)).sqrt() * gain
+        return Found(start, self.coloured(mean - self.z), self.coloured(picked - self.z), spread, error)
 
     def _frequencies(self) -> Tensor:
         return self.stft.frequencies(self.stretch.rate)

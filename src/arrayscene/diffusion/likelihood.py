@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from arrayscene.response import Response
 from arrayscene.stft import STFT
@@ -141,8 +141,8 @@ class InWaveform:
         n_samples: of the sources.
     """
 
-    def __init__(self, likelihood: Likelihood, stft: STFT, n_samples: int, *, local: bool = False) -> None:
-        self.likelihood, self.stft, self.n_samples, self.local = likelihood, stft, n_samples, local
+    def __init__(self, likelihood: Likelihood, stft: STFT, n_samples: int) -> None:
+        self.likelihood, self.stft, self.n_samples = likelihood, stft, n_samples
 
     def energy(self, x: Tensor) -> Tensor:
         """(...) that of the frames, which count every sample as often as they overlap."""
@@ -150,21 +150,7 @@ class InWaveform:
 
     def proximal(self, x0: Tensor, variance: float | Tensor) -> Tensor:
         """The samples of the frames' proximal step."""
-        frames = to_frames(x0, self.stft)
-        if self.local:
-            noise = variance / (1 - variance)
-            power = _around(frames.abs().square()) + 1e-4
-            return self._from(frames, power * noise / (power + noise))
-        return self._from(frames, variance)
-
-    def _from(self, frames: Tensor, variance: float | Tensor) -> Tensor:
-        return to_samples(self.likelihood.proximal(frames, variance), self.stft, self.n_samples)
-
-
-def _around(power: Tensor) -> Tensor:
-    """(..., freq, frame) the mean over 3 x 3 bins, fewer at the edges."""
-    flat = power.reshape(-1, 1, *power.shape[-2:])
-    return nn.functional.avg_pool2d(flat, 3, 1, 1, count_include_pad=False).reshape(power.shape)
+        return to_samples(self.likelihood.proximal(to_frames(x0, self.stft), variance), self.stft, self.n_samples)
 
 
 def unit(stft: STFT) -> float:
