@@ -3,8 +3,10 @@
 Two talkers of speakers that neither network nor prior was trained with, 3 microphones on a ring of 20 cm, T60 0.2 to 0.5 s, SNR
 20 to 30 dB, 4 s (the rooms of `arrayscene bench`, numbers from 7000). The number of talkers is told, nothing else. Target: each
 talker's reverberant image at the first microphone. Starts are `recover`'s methods; every diffusion makes the same number of draws
-from its start. Inside: share of time-frequency bins in which the truth lies within the stated 90 % interval. Times are of one
-thread, by the processor's clock, of decoding alone; memory is the most that the process has held.
+from its start. Step (start) and step (truth): a single proximal step towards the recording, without prior, for the A of TAPS
+frames that predicts the microphones best from the start, and from the truth: what the recording alone can add, found blindly, and
+if A were known as well as such an A can be. Inside: share of time-frequency bins in which the truth lies within the stated 90 %
+interval. Times are of one thread, by the processor's clock, of decoding alone; memory is the most that the process has held.
 """
 
 from __future__ import annotations
@@ -25,13 +27,17 @@ from arrayscene.bench.run import UNIT
 from arrayscene.choice import DRAWS, choose
 from arrayscene.decoders import Decoder, DiffusionPosterior, Estimate
 from arrayscene.decoders.diffusion_posterior import INTERVAL
+from arrayscene.decoders.start_error import local_mean, start_error
+from arrayscene.diffusion import LinearGaussian
 from arrayscene.health import check
+from arrayscene.linalg import load_diagonal
 from arrayscene.listening import listen
 from arrayscene.metrics import match_sources
-from arrayscene.response import Response, far_field
+from arrayscene.response import ConvolutiveResponse, Response, far_field, fit_convolutive
 from arrayscene.worlds import Speech
 
 N_SCENES, FIRST, RATE, SECONDS = 20, 7000, 16000, 4
+TAPS = 12
 STARTS = ("network", "wiener", "auxiva", "delay-and-sum")
 """`auto` is `network` here."""
 
@@ -94,15 +100,34 @@ def _scored(start: str, samples: np.ndarray, targets: np.ndarray, array: Microph
         decoder = DiffusionPosterior(stft, Known(Estimate(stft(waves), response, {})), draws=DRAWS)
         found = decoder(stft(y), response)
         diffused = time.process_time() - begun
-    made = [stft.inverse(x, y.shape[-1]).numpy() for x in (found.x, found.stats["likeliest"])]
+        truth = stft(torch.from_numpy(targets[_order(waves.numpy(), targets)]))
+        steps = [_step(stft(y), stft(waves), source, response.frequencies) for source in (stft(waves), truth)]
+    made = [stft.inverse(x, y.shape[-1]).numpy() for x in (found.x, found.stats["likeliest"], *steps)]
     before = match_sources(waves.numpy(), targets)
-    order = before[1][np.argsort(before[0])]
-    truth = stft(torch.from_numpy(targets[order]))
     inside = ((found.x - truth).abs() <= INTERVAL * found.stats["spread"])[..., 4:-4].double().mean()
     after = [match_sources(signals, targets)[2] for signals in made]
     worst = min(float(a - b) for a, b in zip(_by_target(made[0], targets), _by_target(waves.numpy(), targets), strict=True))
     stated = 10 * torch.log10(found.stats["spread"].square().sum() / found.x.abs().square().sum())
     return [*(float(v.mean()) for v in (before[2], *after)), worst, seconds, diffused, float(inside), float(stated)]
+
+
+def _step(y: torch.Tensor, start: torch.Tensor, guide: torch.Tensor, frequencies: torch.Tensor) -> torch.Tensor:
+    """Sources that explain the recording better, for an A fitted to a guide; no prior but the start and its errors."""
+    taps = fit_convolutive(y, guide, TAPS)
+    taps[:, 0] = 0
+    taps[:, 0, :, 0] = 1
+    A = ConvolutiveResponse(taps.to(y.dtype), frequencies)
+    power = local_mean(y.abs().square().mean(0))
+    level = power + 1e-2 * power.mean(-1, keepdim=True)
+    e = (y - A(guide)) / level.sqrt()
+    R = load_diagonal(torch.einsum("mft,nft->fmn", e, e.conj()) / e.shape[-1], 1e-2)
+    return LinearGaussian(y, A, R, level, n_iter=10).proximal(start, start_error(start, y[0]))
+
+
+def _order(signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The target of each signal."""
+    signal, target, _ = match_sources(signals, targets)
+    return target[np.argsort(signal)]
 
 
 def _by_target(signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -111,7 +136,7 @@ def _by_target(signals: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def _row(start: str, scores: np.ndarray) -> dict[str, object]:
-    before, mean, likeliest, worst, seconds, diffused, inside, stated = scores.T
+    before, mean, likeliest, blind, known, worst, seconds, diffused, inside, stated = scores.T
     change = mean - before
     return {
         "start": start,
@@ -120,6 +145,8 @@ def _row(start: str, scores: np.ndarray) -> dict[str, object]:
         "change dB": f"{change.mean():+.2f} ± {change.std(ddof=1) / len(change) ** 0.5:.2f}",
         "worst scene": f"{change.min():+.2f}",
         "worst talker": f"{worst.min():+.2f}",
+        "step (start) dB": f"{(blind - before).mean():+.2f}",
+        "step (truth) dB": f"{(known - before).mean():+.2f}",
         "likeliest draw dB": f"{likeliest.mean():.2f}",
         "start s": f"{np.median(seconds):.1f}",
         "diffusion s": f"{np.median(diffused):.1f}",

@@ -2,8 +2,8 @@
 
     python examples/own_prior.py
 
-A prior is anything with a sample rate, a spectrum and a call: noisy samples in, the expected clean ones out. This one knows that speech
-is loud in some bins of time and frequency and silent in most, and nothing else; the shipped one has heard speech.
+A prior is anything with a sample rate, a spectrum and a call: noisy samples in, the expected clean ones out. This one knows
+that speech is loud in some bins of time and frequency and silent in most, and nothing else; the shipped one has heard speech.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ GUIDE_STRENGTH: Final = 0.7
 STRENGTH: Final = 0.5
 """Strength of the last Wiener filter."""
 
-DRAWS: Final = 4
+DRAWS: Final = 2
 """Draws of a diffusion."""
 
 REFINED_STRENGTH: Final = 0.6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from arrayscene.array import MicrophoneArray
 from arrayscene.choice import Choice
-from arrayscene.decoders import DiffusionWarning, Estimate
+from arrayscene.decoders import DiffusionPosterior, DiffusionWarning, Estimate
 from arrayscene.decoders.linear import relative_to
 from arrayscene.decoders.reliability import SENSOR_NOISE, best_reliability
 from arrayscene.diarisation import cut
@@ -100,6 +101,8 @@ def unmix(
             if activity is not None:
                 decoder = choice.make(_within(activity, ids, start / recording.sample_rate, stop / recording.sample_rate))
             assert decoder is not None
+            if isinstance(decoder, DiffusionPosterior):
+                decoder.progress = partial(_within_block, report, number, n_blocks)
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always", DiffusionWarning)
                 estimate = decoder(y, response)
@@ -117,6 +120,10 @@ def unmix(
     return Unmixed(
         signals, mixture, account.agreement(), account.reliability(), account.residual_db(), len(rows), spread.found(), remarks
     )
+
+
+def _within_block(report: Callable[[str, float], None], number: int, n_blocks: int, fraction: float) -> None:
+    report("decode", (number + fraction) / n_blocks)
 
 
 def _remarks(caught: Sequence[warnings.WarningMessage]) -> list[str]:

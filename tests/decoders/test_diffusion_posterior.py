@@ -93,7 +93,7 @@ def test_a_start_is_kept_as_far_as_its_errors_say() -> None:
     y, x, response = scene(noise=0.01)
     generator = torch.Generator().manual_seed(3)
     near = x + 0.1 * SHORT(torch.randn(2, N, generator=generator))
-    found = DiffusionPosterior(SHORT, Known(near, response), White())(y, response)
+    found = DiffusionPosterior(SHORT, Known(near, response), White(), strength=1.0)(y, response)
     assert snr_db(found.x, x) > 17
     half = DiffusionPosterior(SHORT, Known(near, response), White(), strength=0.5)(y, response)
     torch.testing.assert_close(half.x, 0.5 * (near + found.x), rtol=1e-3, atol=1e-3)
@@ -203,7 +203,7 @@ def test_silence_one_source_and_a_source_that_is_not_there() -> None:
     # The start found nobody in the second place.
     missing = torch.cat([x[:1], torch.zeros_like(x[:1])])
     heard = response(missing)
-    kept = DiffusionPosterior(SHORT, Known(missing, response), White())(heard, response).x
+    kept = DiffusionPosterior(SHORT, Known(missing, response), White(), strength=1.0)(heard, response).x
     assert not bool(kept[1].any())
     assert snr_db(kept[0], x[0]) > 10
 

@@ -256,7 +256,7 @@ class _Problem:
 
     def likelihood(self) -> Likelihood:
         """Of the recording and of the start."""
-        recorded = LinearGaussian(self.y, self.response, self.R, self.over_time)
+        recorded = LinearGaussian(self.y, self.response, self.R, self.over_time, n_iter=4)
         n = self.z.shape[-1]
         self.recorded = InWaveform(recorded, self.stft, n)
         if self.stretch.start is None:
