@@ -131,7 +131,8 @@ def _remarks(caught: Sequence[warnings.WarningMessage]) -> list[str]:
     said = []
     for warning in caught:
         if issubclass(warning.category, DiffusionWarning):
-            said.append(f"{str(warning.message).capitalize()}.")
+            words = str(warning.message)
+            said.append(f"{words[:1].upper()}{words[1:]}.")
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     return said

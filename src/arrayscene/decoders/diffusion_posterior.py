@@ -116,7 +116,7 @@ class DiffusionPosterior(Decoder):
         sigma: tuple[float, float] = (0.5, 0.03),
         rho: float = 4.0,
         churn: float = 0.0,
-        strength: float = 0.4,
+        strength: float = 0.6,
         trust: float = 1.0,
         recording: float = 6.0,
         n_taps: int = 12,
