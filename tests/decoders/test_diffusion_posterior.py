@@ -10,6 +10,7 @@ from torch import Tensor
 
 from arrayscene.array import MicrophoneArray
 from arrayscene.decoders import Decoder, DiffusionPosterior, DiffusionWarning, Estimate, PseudoInverse
+from arrayscene.decoders.posterior_sampling import noise_power
 from arrayscene.diffusion import GaussianPrior
 from arrayscene.errors import ShapeError
 from arrayscene.response import MatrixResponse, PlaneWave, Response
@@ -232,6 +233,14 @@ def test_single_draws_do_not_pretend_to_know_their_spread() -> None:
     found = DiffusionPosterior(SHORT, None, White(), draws=1)(y, response)
     assert bool(found.stats["spread"].isnan().all())
     assert torch.equal(found.x, found.stats["likeliest"])
+
+
+def test_noise_is_told_from_sources_whose_responses_are_known() -> None:
+    y, _, response = scene(noise=0.2)
+    power = noise_power(y, response.matrix())
+    assert power.shape == (SHORT.n_freqs,)
+    wanted = 0.04 * SHORT.n_fft / 2
+    assert abs(float(power.median()) / wanted - 1) < 0.2
 
 
 @pytest.mark.gpu

@@ -234,8 +234,13 @@ class _Problem:
         self.z = torch.where(self.scale > 0, z / self.scale.clamp_min(1e-30), 0)
         self.frames = to_frames(self.z, stft)
         if stretch.start is None:
-            self.response = _scaled(stretch.response, self.scale)  # type: ignore[arg-type]
-            self._residual_of(self.response)
+            if self.response.memory == 1:
+                power = self._noise_level(self.response.matrix())
+                self.R = torch.diag_embed(power[..., None].expand(*power.shape, self.y.shape[-3])).to(self.y.dtype)
+                self.response = _scaled(self.response, self.scale)
+            else:
+                self.response = _scaled(self.response, self.scale)
+                self._residual_of(self.response)
         else:
             own = self.scale[..., None]
             error = start_error(self.frames * own, self.y[..., settings.reference, :, :]) / own.square().clamp_min(1e-30)
@@ -302,11 +307,17 @@ class _Problem:
         e = self.y - response(self.frames)
         self.R = self._noise_of(e / level[..., None, :, :].sqrt())
         self.over_time = level
-        if self.stretch.start is None:
-            # What an inverse of A leaves lies where no source does: as much noise is taken for everywhere else.
-            n_mics, n_sources = self.y.shape[-3], self.frames.shape[-3]
-            power = self.R.diagonal(dim1=-2, dim2=-1).real.sum(-1) / max(n_mics - n_sources, 1)
-            self.R = torch.diag_embed(power[..., None].expand(*power.shape, n_mics)).to(self.y.dtype)
+
+    def _noise_level(self, A: Tensor) -> Tensor:
+        """(..., freq) power of the microphones' noise."""
+        power = noise_power(self.y, A)
+        if A.shape[-1] < A.shape[-2]:
+            return power
+        # Where sources fill all of what the microphones hear, chance likeness between them passes for noise. It is least where
+        # they look alike anyway, and microphones' own noise is white.
+        colour = spectrum_at(self.prior, self._frequencies(), self.stretch.rate).square()
+        white = (power * colour).quantile(0.1, dim=-1, keepdim=True)
+        return (white / colour).minimum(power)
 
     def _wiener(self) -> Tensor:
         """(..., source, freq, frame) sources of the spectrum of speech, from the given A, for noise 20 dB below the recording."""
@@ -316,6 +327,40 @@ class _Problem:
         R = 1e-2 * torch.where(power > 0, power, 1) * torch.eye(n_mics, dtype=self.y.dtype, device=self.y.device)
         zero = self.y.new_zeros((*self.y.shape[:-3], A.shape[-1], *self.y.shape[-2:]))
         return LinearGaussian(self.y, self.response, R.expand(*R.shape[:-3], A.shape[-3], n_mics, n_mics)).proximal(zero, 1.0)
+
+
+def noise_power(y: Tensor, A: Tensor, *, n_iter: int = 50) -> Tensor:
+    """Power of white noise that, with sources of some power, explains the covariance of a recording best.
+
+    Maximum likelihood for R_yy = A diag(p) A^H + sigma^2 I, by expectation and maximisation: also as many sources as microphones,
+    or more, leave room for noise, where their responses are known.
+
+    Args:
+        y: (..., mic, freq, frame).
+        A: (..., freq, mic, source).
+        n_iter: iterations.
+
+    Returns: (..., freq) real sigma^2.
+
+    Reference: M. I. Miller and D. R. Fuhrmann, "Maximum-likelihood narrow-band direction finding and the EM algorithm", IEEE
+    TASSP 1990.
+    """
+    A = A.to(torch.complex128)
+    frames = y.movedim(-3, -2).to(A.dtype)
+    R_yy = frames @ frames.mH / y.shape[-1]
+    n_mics, n_sources = A.shape[-2:]
+    eye = torch.eye(n_mics, dtype=A.dtype, device=A.device)
+    power = R_yy.diagonal(dim1=-2, dim2=-1).real.mean(-1)
+    power = torch.where(power > 0, power, 1)
+    noise, p = 1e-2 * power, power[..., None].expand(*power.shape, n_sources) / n_sources
+    for _ in range(n_iter):
+        PA = p[..., None] * A.mH
+        W = torch.linalg.solve(A @ PA + noise[..., None, None] * eye, PA.mH).mH
+        R_xx = W @ R_yy @ W.mH + torch.diag_embed(p).to(A.dtype) - W @ PA.mH
+        left = R_yy - 2 * (A @ W @ R_yy) + A @ R_xx @ A.mH
+        p = R_xx.diagonal(dim1=-2, dim2=-1).real.clamp_min(1e-6 * power[..., None])
+        noise = (left.diagonal(dim1=-2, dim2=-1).real.mean(-1)).clamp_min(1e-6 * power)
+    return noise
 
 
 def _scaled(response: Response, scale: Tensor) -> Response:
