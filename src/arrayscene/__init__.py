@@ -14,6 +14,7 @@
     simulate/      simulate_scene: recordings with known truth
     datasets/      AudioDiffusionDataset: scenes to train on
     networks/      AudioDiffusionNet: A fixed, D trained
+    diffusion/     samplers, guidance: sources drawn from a prior and a recording
     worlds/        World: any number of scenes with known truth, for training and testing
     metrics/       how close a result is to the truth
 
@@ -26,7 +27,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from arrayscene import datasets, decoders, localize, metrics, networks, report, response, simulate, worlds
+    from arrayscene import datasets, decoders, diffusion, localize, metrics, networks, report, response, simulate, worlds
     from arrayscene.array import MicrophoneArray
     from arrayscene.datasets import AudioDiffusionDataset
     from arrayscene.decoders import Decoder, Estimate
@@ -69,6 +70,7 @@ __all__ = [
     "Source",
     "datasets",
     "decoders",
+    "diffusion",
     "load_voice",
     "localize",
     "metrics",
