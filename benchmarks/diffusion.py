@@ -24,6 +24,7 @@ from common import describe, shared_data, write_table
 from arrayscene import MicrophoneArray, Recording
 from arrayscene.bench import make_scenes
 from arrayscene.bench.run import UNIT
+from arrayscene.bench.scenes import BenchScene
 from arrayscene.choice import DRAWS, choose
 from arrayscene.decoders import Decoder, DiffusionPosterior, Estimate
 from arrayscene.decoders.diffusion_posterior import INTERVAL
@@ -38,8 +39,11 @@ from arrayscene.worlds import Speech
 
 N_SCENES, FIRST, RATE, SECONDS = 20, 7000, 16000, 4
 TAPS = 12
-STARTS = ("network", "wiener", "auxiva", "delay-and-sum")
+STARTS = ("network", "wiener", "ilrma", "delay-and-sum")
 """`auto` is `network` here."""
+
+
+Scores = dict[str, list[list[float]]]
 
 
 class Known(Decoder):
@@ -60,22 +64,35 @@ class Known(Decoder):
 def main() -> None:
     torch.set_num_threads(1)
     n = int(sys.argv[1]) if len(sys.argv) > 1 else N_SCENES
-    first = int(sys.argv[2]) if len(sys.argv) > 2 else FIRST
+    scores: Scores = {start: [] for start in STARTS}
+    for scene in scenes(FIRST, n):
+        add(scores, scene)
+    write(scores, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / UNIT)
+
+
+def scenes(first: int, n: int) -> list[BenchScene]:
+    """Of speakers that nothing was trained with."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         speech = Speech.folder(shared_data() / "speech_train" / "librispeech_train-clean-100").split("test")
         for clips in speech.clips.values():
             for clip in clips:
                 (folder / clip.path.name).symlink_to(clip.path.resolve())
-        scenes = make_scenes("triangle", n, seconds=SECONDS, speech=folder, first=first)
-    scores: dict[str, list[list[float]]] = {start: [] for start in STARTS}
-    for scene in scenes:
-        for start in STARTS:
-            scores[start].append(_scored(start, scene.samples, scene.targets, MicrophoneArray.resolve(scene.array)))
-            print(start, " ".join(f"{value:.2f}" for value in scores[start][-1]), flush=True)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / UNIT
+        return make_scenes("triangle", n, seconds=SECONDS, speech=folder, first=first)
+
+
+def add(scores: Scores, scene: BenchScene) -> None:
+    """One scene from every start."""
+    for start in STARTS:
+        scores[start].append(_scored(start, scene.samples, scene.targets, MicrophoneArray.resolve(scene.array)))
+        print(start, " ".join(f"{value:.2f}" for value in scores[start][-1]), flush=True)
+
+
+def write(scores: Scores, peak_mb: float) -> None:
+    """The table."""
     rows = [_row(start, np.array(several)) for start, several in scores.items()]
-    machine = f"{n} scenes, {DRAWS} draws each. Most memory: {peak:.0f} MB. {describe()}"
+    n = len(scores[STARTS[0]])
+    machine = f"{n} scenes, {DRAWS} draws each. Most memory: {peak_mb:.0f} MB. {describe()}"
     write_table("diffusion", __doc__ or "", machine, list(rows[0]), rows)
 
 
