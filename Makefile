@@ -4,20 +4,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench train-network clean
 
 help:
 	@echo "make demo    simulate a living room, recover it, write demo-scene/report.html"
 	@echo "make test    run the tests"
 	@echo "make check   lint, format, types, import layers"
 	@echo "make bench   run the benchmarks"
+	@echo "make train-network SPEECH=DIR    train the network of recover, or go on with it"
 	@echo "make clean   remove .venv and caches"
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "arrayscene needs Python 3.11 or newer; name one with: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[rooms,sofa,train,test,check,bench]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[rooms,sofa,hdf5,train,test,check,bench]'
 	touch $@
 
 demo: $(STAMP)
@@ -34,6 +35,9 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+train-network: $(STAMP)
+	$(BIN)/arrayscene train network $(if $(SPEECH),--speech $(SPEECH)) $(if $(OUT),--out $(OUT))
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

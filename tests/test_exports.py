@@ -7,7 +7,7 @@ import pytest
 
 import arrayscene
 
-HEAVY = ("torch", "numba", "matplotlib", "scipy", "soundfile", "soxr", "pyroomacoustics")
+HEAVY = ("torch", "numba", "matplotlib", "scipy", "soundfile", "soxr", "pyroomacoustics", "lightning_fabric", "safetensors")
 
 
 def loaded_after(code: str) -> set[str]:
@@ -56,3 +56,4 @@ def test_help_loads_nothing_heavy() -> None:
     code = "from typer.testing import CliRunner\nfrom arrayscene.cli.main import app\n"
     assert loaded_after(code + "assert CliRunner().invoke(app, ['--help']).exit_code == 0") == set()
     assert loaded_after(code + "assert CliRunner().invoke(app, ['recover', '--help']).exit_code == 0") == set()
+    assert loaded_after(code + "assert CliRunner().invoke(app, ['train', '--help']).exit_code == 0") == set()

@@ -132,7 +132,7 @@ def test_a_louder_recording_gives_louder_signals(truth: SimulatedScene, scene: S
     for source, same in zip(scene.sources, louder.sources, strict=True):
         assert same.azimuth == pytest.approx(source.azimuth, abs=0.02)
         assert same.level_db == pytest.approx(source.level_db + 20 * np.log10(gain), abs=0.2)
-        np.testing.assert_allclose(same.signal / gain, source.signal, atol=0.02 * np.abs(source.signal).max())
+        np.testing.assert_allclose(same.signal / gain, source.signal, atol=0.005 * np.abs(source.signal).max())
 
 
 def test_progress_names_every_step_and_reaches_its_end(truth: SimulatedScene) -> None:

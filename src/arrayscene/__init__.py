@@ -17,6 +17,7 @@
     diffusion/     samplers, guidance: sources drawn from a prior and a recording
     worlds/        World: any number of scenes with known truth, for training and testing
     metrics/       how close a result is to the truth
+    imaging/       sound_map: how loud it is at each point of a plane, a sphere or a box
 
 Names are imported when they are first used, so `import arrayscene` costs next to nothing.
 """
@@ -27,7 +28,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from arrayscene import datasets, decoders, diffusion, localize, metrics, networks, report, response, simulate, worlds
+    from arrayscene import datasets, decoders, diffusion, imaging, localize, metrics, networks, report, response, simulate, worlds
     from arrayscene.array import MicrophoneArray
     from arrayscene.datasets import AudioDiffusionDataset
     from arrayscene.decoders import Decoder, Estimate
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         RecordingError,
         ShapeError,
     )
+    from arrayscene.imaging import SoundMap, sound_map
     from arrayscene.networks import AudioDiffusionNet
     from arrayscene.recording import Recording
     from arrayscene.recovery import recover
@@ -67,10 +69,12 @@ __all__ = [
     "Response",
     "Scene",
     "ShapeError",
+    "SoundMap",
     "Source",
     "datasets",
     "decoders",
     "diffusion",
+    "imaging",
     "load_voice",
     "localize",
     "metrics",
@@ -80,6 +84,7 @@ __all__ = [
     "response",
     "simulate",
     "simulate_scene",
+    "sound_map",
     "voice_names",
     "worlds",
     "write_scene",
@@ -101,10 +106,12 @@ _HOMES = {
     "Response": "response",
     "Scene": "scene",
     "ShapeError": "errors",
+    "SoundMap": "imaging",
     "Source": "scene",
     "load_voice": "voices",
     "recover": "recovery",
     "simulate_scene": "simulate",
+    "sound_map": "imaging",
     "voice_names": "voices",
     "write_scene": "report",
 }

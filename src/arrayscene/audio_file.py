@@ -75,7 +75,7 @@ class AudioFile:
         import soundfile
 
         path = Path(path)
-        _check_there(path)
+        check_there(path)
         chunk = data_chunk(path)
         try:
             with _decoder(path, chunk) as file:
@@ -156,7 +156,11 @@ def _decoder(path: Path, chunk: DataChunk | None) -> Iterator[soundfile.SoundFil
             yield file
 
 
-def _check_there(path: Path) -> None:
+def check_there(path: Path) -> None:
+    """Refuse what is no file that can be read, with a hint at what was meant.
+
+    Raises: RecordingError for a path that is missing, a folder, empty, or may not be read.
+    """
     if path.is_dir():
         raise RecordingError(f"{path}: is a folder; give an audio file, or several with one microphone each")
     if not path.exists():

@@ -11,8 +11,8 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from arrayscene.audio_file import AudioFile
 from arrayscene.errors import RecordingError
+from arrayscene.time_data import SampleFile
 
 _FILE_BLOCK = 65536
 """Samples a channel taken from a file at a time."""
@@ -38,7 +38,7 @@ class FileSpan:
         first, last: the stretch of the resampled signal, in its own samples.
     """
 
-    files: tuple[AudioFile, ...]
+    files: tuple[SampleFile, ...]
     columns: tuple[tuple[int, int], ...]
     start: int
     stop: int
@@ -47,7 +47,7 @@ class FileSpan:
     last: int
 
     @classmethod
-    def whole(cls, files: Sequence[AudioFile], columns: Sequence[tuple[int, int]]) -> FileSpan:
+    def whole(cls, files: Sequence[SampleFile], columns: Sequence[tuple[int, int]]) -> FileSpan:
         """All samples of the named channels at the files' own rate."""
         n = files[0].n_samples
         return cls(tuple(files), tuple(columns), 0, n, files[0].sample_rate, 0, n)

@@ -62,6 +62,9 @@ MAX_MICS: Final = 8
 MOST_TRAINED: Final = 4
 """Sources in the largest scenes that the network was trained on."""
 
+ROUNDS: Final = 3
+"""Rounds of the clustering that refines masks from directions; two more bring nothing."""
+
 N_ITER: Final = 4
 """Sweeps of AuxIVA after a start from masks; more bring nothing in the mean and lose a talker now and then."""
 
@@ -179,7 +182,7 @@ def choose(
         )
 
     def masks(stft: STFT, stretches: Stretches | None) -> Clustering:
-        return Clustering(FromDirections(active=_touching(stretches, stft, sample_rate)))
+        return Clustering(FromDirections(active=_touching(stretches, stft, sample_rate)), ROUNDS)
 
     separable = n_sources <= n_used
     if method == "denoise":
@@ -276,7 +279,10 @@ def _wiener(
     if not separable:
         return lambda s: last(MultichannelWiener(SDWMWF(masks(long, s)), short, long)), short
     # Long windows need time: each frequency has few frames to learn from.
-    wide, widest = (transforms["longer"], transforms["longest"]) if duration >= LONG_ENOUGH else (long, long)
+    wide = widest = long
+    if duration >= LONG_ENOUGH:
+        # Half-overlapping frames tell the first separation as much as the guided one learns from twice as many.
+        wide, widest = STFT(transforms["longer"].n_fft, transforms["longer"].n_fft // 2), transforms["longest"]
 
     def make(stretches: Stretches | None) -> Decoder:
         separation = AuxIVA(model="banded", update="iss", n_iter=N_ITER, n_sweeps=1, loading=1e-3)

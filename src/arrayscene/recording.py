@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayscene.array import MicrophoneArray
-from arrayscene.audio_file import AudioFile
 from arrayscene.audio_span import FileSpan, resampled_length
 from arrayscene.audio_writer import AudioWriter
 from arrayscene.equalizer import EqualizedSpan, Equalizer, Span
 from arrayscene.errors import RecordingError
 from arrayscene.recording_checks import as_rate, as_samples, check_alike, choose_channels
+from arrayscene.time_data import open_file
 
 PathLike = str | os.PathLike[str]
 
@@ -89,7 +89,8 @@ class Recording:
         writes; else the whole file where it has as many channels as the array has microphones. Without an array: all.
 
         Args:
-            path_or_paths: WAV, RF64, W64, FLAC, OGG, Opus, AIFF, CAF, MP3 or whatever else libsndfile reads.
+            path_or_paths: WAV, RF64, W64, FLAC, OGG, Opus, AIFF, CAF, MP3 or whatever else libsndfile reads; .h5: acoular's
+                time data, numbers as they are.
             array: microphones, or the name or file of an array.
             channels: file channels, counted from 1, in the order of the microphones; with several files their numbers.
             sample_rate: hertz wanted; the file's own if None.
@@ -109,7 +110,7 @@ class Recording:
         if not paths:
             raise RecordingError("recording: no file came; give one multichannel file or one file a microphone")
         known = None if array is None else MicrophoneArray.resolve(_spec(array))
-        files = [AudioFile.open(path) for path in paths]
+        files = [open_file(path) for path in paths]
         check_alike(files)
         columns = [(index, channel) for index, file in enumerate(files) for channel in range(file.n_channels)]
         name = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"

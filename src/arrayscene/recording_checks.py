@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayscene.array import MicrophoneArray
-from arrayscene.audio_file import MIN_SAMPLE_RATE, AudioFile
+from arrayscene.audio_file import MIN_SAMPLE_RATE
 from arrayscene.errors import RecordingError, ShapeError
+from arrayscene.time_data import SampleFile
 
 
 def as_samples(samples: NDArray[Any]) -> NDArray[np.float32]:
@@ -41,7 +42,7 @@ def as_rate(sample_rate: float) -> int:
     return int(sample_rate)
 
 
-def check_alike(files: Sequence[AudioFile]) -> None:
+def check_alike(files: Sequence[SampleFile]) -> None:
     """Refuse several files that cannot be the channels of one recording.
 
     Raises:

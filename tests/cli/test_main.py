@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from arrayscene.cli import main as cli
 from arrayscene.errors import RecordingError
 
-COMMANDS = ("recover", "array", "convert", "simulate", "demo", "doctor")
+COMMANDS = ("recover", "array", "convert", "simulate", "demo", "train", "doctor")
 
 
 @pytest.fixture(autouse=True)

@@ -257,7 +257,7 @@ def test_weights_of_ones_own(tmp_path: Path) -> None:
     options = (*CIRCLE, "--sources", 2, "--method", "network", "--no-report", "--json")
     texts = [run(take, *options, *more).stdout for more in (("--out", "a"), ("--out", "b", "--weights", "untrained.safetensors"))]
     first, second = (json.loads(text) for text in texts)
-    assert "weights untrained.safetensors" in second["method_reason"]
+    assert "weights untrained.safetensors" in second["why"]
     assert [source["level_db"] for source in first["sources"]] != [source["level_db"] for source in second["sources"]]
     missing = run(take, *options, "--weights", "none.safetensors", "--out", "c")
     assert (missing.exit_code, "none.safetensors: No such file" in missing.stderr) == (2, True)

@@ -12,7 +12,7 @@ def evidence(n_sources: int, n_freqs: int = 65, n_frames: int = 21) -> Evidence:
     shape = (n_sources, n_freqs, n_frames)
     x, wrong, noise = (torch.randn(shape, dtype=torch.complex128, generator=generator) for _ in range(3))
     linear = x + 0.3 * wrong
-    variances = torch.cat([linear, noise[:1]]).abs().square().movedim(0, -1)
+    variances = torch.cat([linear, noise[:1]]).abs().square()
     return Evidence(x.sum(0) + 0.1 * noise[0], linear, 0.8 * x + 0.1 * wrong, variances)
 
 
@@ -37,7 +37,7 @@ def test_any_number_and_order_of_sources(network: SceneNet, n_sources: int) -> N
     assert x.shape == known.linear.shape
     assert x.dtype == known.linear.dtype
     order = list(range(n_sources))[::-1]
-    turned = Evidence(known.mixture, known.linear[order], known.filtered[order], known.variances[..., [*order, n_sources]])
+    turned = Evidence(known.mixture, known.linear[order], known.filtered[order], known.variances[[*order, n_sources]])
     torch.testing.assert_close(network(turned), x[order], rtol=0, atol=1e-5)
 
 
@@ -93,7 +93,7 @@ def test_parts_that_do_not_belong_together_are_refused(network: SceneNet) -> Non
     for wrong in (
         known._replace(linear=known.linear[0]),
         known._replace(filtered=known.filtered[:, 1:]),
-        known._replace(variances=known.variances[..., 1:]),
+        known._replace(variances=known.variances[1:]),
         known._replace(mixture=known.mixture[..., 1:]),
     ):
         with pytest.raises(ShapeError, match="SceneNet"):

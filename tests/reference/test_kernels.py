@@ -8,6 +8,8 @@ from torch import Tensor
 from arrayscene.kernels import (
     banded_weights,
     banded_weights_torch,
+    image_statistics,
+    image_statistics_torch,
     multichannel_wiener,
     multichannel_wiener_torch,
     self_test,
@@ -31,8 +33,8 @@ def banded_case(dtype: torch.dtype, *leading: int) -> tuple[Tensor, Tensor]:
 def wiener_case(dtype: torch.dtype, *leading: int) -> tuple[Tensor, Tensor, Tensor, Tensor, int]:
     """Three sources of rank 1 or full rank, variances over 60 dB, four microphones."""
     g = generator()
-    y = torch.randn(*leading, 6, 21, 4, dtype=dtype, generator=g)
-    variances = 10 ** (-6 * torch.rand(*leading, 6, 21, 3, dtype=y.real.dtype, generator=g))
+    y = torch.randn(*leading, 4, 6, 21, dtype=dtype, generator=g)
+    variances = 10 ** (-6 * torch.rand(*leading, 3, 6, 21, dtype=y.real.dtype, generator=g))
     factor = torch.randn(*leading, 6, 3, 4, 4, dtype=dtype, generator=g)
     factor[..., 0, :, 1:] = 0
     noise = 1e-4 * (1 + torch.rand(*leading, 6, dtype=y.real.dtype, generator=g))
@@ -89,12 +91,45 @@ def test_wiener_filter_is_the_formula() -> None:
     """x_k = v_k e_ref^T R_k (sum_j v_j R_j + sigma^2 I)^-1 y in every bin."""
     y, v, R, sigma2, reference = wiener_case(torch.complex128)
     found = multichannel_wiener(y, v, R, sigma2, reference).numpy()
-    for f in range(y.shape[0]):
-        for t in range(y.shape[1]):
-            R_yy = sum(v[f, t, j].item() * R[f, j].numpy() for j in range(3)) + sigma2[f].item() * np.eye(4)
+    for f in range(y.shape[1]):
+        for t in range(y.shape[2]):
+            R_yy = sum(v[j, f, t].item() * R[f, j].numpy() for j in range(3)) + sigma2[f].item() * np.eye(4)
             for k in range(3):
-                wanted = v[f, t, k].item() * R[f, k].numpy()[reference] @ np.linalg.inv(R_yy) @ y[f, t].numpy()
-                assert found[f, t, k] == pytest.approx(wanted, rel=1e-6, abs=1e-9)
+                wanted = v[k, f, t].item() * R[f, k].numpy()[reference] @ np.linalg.inv(R_yy) @ y[:, f, t].numpy()
+                assert found[k, f, t] == pytest.approx(wanted, rel=1e-6, abs=1e-9)
+
+
+def image_case(dtype: torch.dtype, *leading: int) -> tuple[Tensor, Tensor, float]:
+    """Images of two sources at four microphones in 37 frequencies, 60 dB apart, and a recording that holds more than them."""
+    g = generator()
+    images = torch.randn(*leading, 2, 4, 37, 21, dtype=dtype, generator=g)
+    images = images * 10 ** (-3 * torch.rand(*leading, 2, 1, 37, 1, dtype=images.real.dtype, generator=g))
+    return images.sum(-4) + 0.1 * torch.randn(*leading, 4, 37, 21, dtype=dtype, generator=g), images, 1e-3
+
+
+@pytest.mark.parametrize("leading", [(), (2,), (2, 3)])
+@pytest.mark.parametrize(("dtype", "allowed"), PRECISION)
+def test_image_statistics_kernel(dtype: torch.dtype, allowed: float, leading: tuple[int, ...]) -> None:
+    case = image_case(dtype, *leading)
+    for found, wanted in zip(image_statistics(*case), image_statistics_torch(*case), strict=True):
+        assert_close(found, wanted, allowed)
+        assert found.shape == wanted.shape
+    y, images, floor = case
+    for found in image_statistics(torch.zeros_like(y), torch.zeros_like(images), floor):
+        assert bool(torch.isfinite(found.abs()).all())
+
+
+def test_image_statistics_are_the_formula() -> None:
+    """Variances are powers over microphones, covariances those of the images over their variances; the rest comes last."""
+    y, images, floor = image_case(torch.complex128)
+    v, R = image_statistics(y, images, floor)
+    parts = torch.cat([images, (y - images.sum(0))[None]])
+    power = parts.abs().square().mean(1)
+    least = floor * power.mean(-1, keepdim=True) + 1e-6 * y.abs().square().mean((0, 2))[:, None]
+    torch.testing.assert_close(v, power.maximum(least))
+    for f, k in ((0, 0), (36, 2)):
+        summed = sum(torch.outer(parts[k, :, f, t], parts[k, :, f, t].conj()) / v[k, f, t] for t in range(y.shape[-1]))
+        torch.testing.assert_close(R[f, k], summed / summed.diagonal().real.mean())
 
 
 def test_banded_weights_are_the_formula() -> None:

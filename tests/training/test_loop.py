@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,22 @@ pytest.importorskip("lightning_fabric", reason="training needs Lightning Fabric:
 
 from tiny import DroppingRecipe, Pair, TinyConfig, TinyRecipe
 
-from arrayscene.errors import ConvergenceError, DeviceError, RecordingError, ShapeError
+from arrayscene.errors import ArraySceneError, ConvergenceError, DeviceError, RecordingError, ShapeError
 from arrayscene.networks.tensor_file import from_bytes
-from arrayscene.training import Outcome, Progress, Run, TrainingConfig, TrainingWarning, learning_rate, train
+from arrayscene.training import Outcome, Progress, Run, TrainingConfig, TrainingWarning, learning_rate, record, train
 
 SCRIPT = Path(__file__).with_name("tiny.py")
 
 CPU = Run(accelerator="cpu")
+
+
+DRAW = record.draw
+
+
+@pytest.fixture(autouse=True)
+def not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures take most of the time of so small a training."""
+    monkeypatch.setattr(record, "draw", lambda *args, **options: None)
 
 
 def trained(folder: Path, recipe: type[TinyRecipe] = TinyRecipe, run: Run = CPU, **values: Any) -> Outcome:
@@ -49,7 +59,8 @@ def script(folder: Path, **values: float) -> subprocess.Popen[str]:
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_a_training_learns_and_leaves_its_files(tmp_path: Path) -> None:
+def test_a_training_learns_and_leaves_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "draw", DRAW)
     told: list[Progress] = []
     before = torch.get_rng_state(), torch.get_num_threads()
     outcome = train(TinyRecipe(TinyConfig(n_steps=300, every=100, ema=0.9), tmp_path), CPU, told.append)
@@ -153,6 +164,18 @@ def test_two_processes_give_the_curve_of_one(tmp_path: Path) -> None:
         torch.testing.assert_close(second[name], first[name], rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_example_that_cannot_be_made_ends_it_with_one_sentence(workers: int, tmp_path: Path) -> None:
+    class Failing(TinyRecipe):
+        def example(self, number: int) -> Pair:
+            if number == 20:
+                raise RecordingError("a.wav: broken; replace it")
+            return super().example(number)
+
+    with pytest.raises(RecordingError, match=r"^a.wav: broken; replace it$"):
+        trained(tmp_path, Failing, workers=workers)
+
+
 def test_workers_prepare_the_same_examples(tmp_path: Path) -> None:
     trained(tmp_path / "none", n_steps=10)
     trained(tmp_path / "two", n_steps=10, workers=2)
@@ -184,6 +207,15 @@ def test_the_time_ends_a_training(tmp_path: Path) -> None:
     assert weights(tmp_path)
 
 
+def test_the_time_may_be_over_before_the_first_step(tmp_path: Path) -> None:
+    class Slow(TinyRecipe):
+        def prepare(self, share: tuple[int, int], report: Callable[[str, float], None]) -> None:
+            report("examples", 0.25)
+
+    with pytest.raises(ArraySceneError, match=r"25% of the examples were there.*the same command goes on"):
+        trained(tmp_path, Slow, run=Run(accelerator="cpu", minutes=1e-9))
+
+
 def test_steps_with_nan_are_skipped_and_named(tmp_path: Path) -> None:
     with pytest.warns(TrainingWarning) as warned:
         outcome = trained(tmp_path, n_steps=20, broken=33)
@@ -206,7 +238,7 @@ class Exploding(TinyRecipe):
 def test_too_many_such_steps_end_it_with_the_last_good_checkpoint(tmp_path: Path) -> None:
     with pytest.warns(TrainingWarning) as warned, pytest.raises(ConvergenceError, match=r"3 steps in a row.*since step 4"):
         trained(tmp_path / "bad", Exploding, every=2, most_skipped=3)
-    assert "the loss of example 24, 25" in str(warned[0].message)
+    assert "the loss of example 24, 25, 26, 27, 28 and 1 more is not finite" in str(warned[0].message)
     state, network = (torch.load(tmp_path / "bad" / "checkpoint.pt", weights_only=True)[name] for name in ("state", "network"))
     assert state["step"] == 6
 
@@ -252,6 +284,25 @@ def test_mixed_precision_rounds_inside_the_network_alone(precision: str, tmp_pat
     assert curve(tmp_path / "half")[-1]["after"] == pytest.approx(curve(tmp_path / "full")[-1]["after"], rel=0.02)
     # A scale that grows and falls is part of what goes on.
     assert trained(tmp_path / "half", Looking, precision=precision).step == 40
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("precision", ["32", "bf16-mixed", "16-mixed"])
+def test_a_gpu_gives_the_same_weights_again_and_the_curve_of_the_cpu(precision: str, tmp_path: Path) -> None:
+    gpu = Run(accelerator="gpu")
+    trained(tmp_path / "once", run=gpu, precision=precision)
+
+    def interrupt(progress: Progress) -> None:
+        if progress.step == 15:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    train(TinyRecipe(TinyConfig(precision=precision), tmp_path / "again"), gpu, interrupt)
+    assert trained(tmp_path / "again", run=gpu, precision=precision).step == 40
+    assert equal(tmp_path / "once", tmp_path / "again")
+    trained(tmp_path / "cpu")
+    found, expected = curve(tmp_path / "once")[-1], curve(tmp_path / "cpu")[-1]
+    assert found["after"] == pytest.approx(expected["after"], rel=1e-3 if precision == "32" else 0.02)
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_an_example_is_a_scene_as_the_chain_sees_it(folder: Path) -> None:
         frequencies.add(n_freqs)
         assert found["mixture"].shape == (n_freqs, n_frames)
         assert found["linear.0"].shape == found["filtered.0"].shape == found["target"].shape
-        assert found["variances.0"].shape == (n_freqs, n_frames, n_sources + 1)
+        assert found["variances.0"].shape == (n_sources + 1, n_freqs, n_frames)
         # The targets are what the mixture is made of.
         left = found["mixture"] - found["target"].sum(0)
         assert left.abs().square().sum() < 0.5 * found["mixture"].abs().square().sum()

@@ -48,7 +48,8 @@ class TinyRecipe(Recipe[TinyConfig, Pair, Pair]):
     dropout = 0.0
 
     def example(self, number: int) -> Pair:
-        time.sleep(self.config.pause)
+        if self.config.pause:
+            time.sleep(self.config.pause)
         x = torch.randn(3, generator=self.torch_draws(number))
         if self.config.broken and number % self.config.broken == 0:
             x = x * torch.nan

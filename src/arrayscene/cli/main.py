@@ -11,7 +11,7 @@ from typing import Annotated, Any, TextIO
 import typer
 from typer.core import TyperGroup
 
-from arrayscene.cli import array, bench, convert, demo, doctor, recover, simulate, train
+from arrayscene.cli import array, bench, convert, demo, doctor, recover, simulate, sound_map, train
 from arrayscene.errors import ArraySceneError
 
 USER_ERROR = 2
@@ -54,6 +54,7 @@ app = typer.Typer(
 )
 app.command("recover", short_help="A recording in, a scene out.")(recover.recover)
 app.add_typer(array.app, name="array", short_help="Known arrays, and what an array looks like.")
+app.command("map", short_help="Where it is loud: sound maps as pictures and numbers.")(sound_map.sound_map)
 app.command("convert", short_help="Another format, rate or choice of channels.")(convert.convert)
 app.command("simulate", short_help="Talkers in a room, with the truth beside.")(simulate.simulate)
 app.command("demo", short_help="See it work without a recording.")(demo.demo)

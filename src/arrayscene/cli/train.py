@@ -35,7 +35,7 @@ def train(
         typer.Option(metavar="DIR", help="Speech to train with, a folder for each speaker; default: the shipped voices."),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="All values, TOML or JSON; see --show-config. other options override it.")
+        Path | None, typer.Option(metavar="FILE", help="All values, TOML or JSON (--show-config); other options override it.")
     ] = None,
     steps: Annotated[int | None, typer.Option(metavar="N", help="Updates of the weights.")] = None,
     batch: Annotated[int | None, typer.Option(metavar="N", help="Examples an update, on all devices together.")] = None,
@@ -69,6 +69,8 @@ def train(
         _say("no --speech came: the six shipped voices are trained with, enough to see that it works, not for a good result")
     run = Run(accelerator=accelerator, devices=devices, nodes=nodes, minutes=minutes, tensorboard=tensorboard)
     line = _Line()
+    if not first:
+        warnings.simplefilter("ignore")
     try:
         with line.shown():
             outcome = run_training(kind(chosen, folder), run, line.update)
@@ -92,7 +94,7 @@ def _chosen(kind: type[TrainingConfig], file: Path | None, speech: Path | None, 
 
 
 def _conclude(outcome: Outcome, folder: Path, n_steps: int) -> None:
-    print(f"wrote {outcome.weights}, after {outcome.step} of {n_steps} steps, and {folder / 'card.md'}, {folder / 'curve.png'}")
+    print(f"wrote {outcome.weights}, after {outcome.step} of {n_steps} steps, and {folder / 'card.md'}")
     if outcome.ended_by == "step":
         return
     ended = "interrupted" if outcome.ended_by == "interruption" else "the time is over"

@@ -161,4 +161,7 @@ def completed(D: Tensor) -> Tensor:
     n_sources, n_mics = D.shape[-2:]
     if n_sources == n_mics:
         return D
-    return torch.cat([D, torch.linalg.svd(D, full_matrices=True)[2][..., n_sources:, :]], dim=-2)
+    # The last microphones less what D hears: a singular value decomposition's null space turns freely with the last digits of D.
+    last = torch.eye(n_mics, dtype=D.dtype, device=D.device)[:, n_sources:].expand(*D.shape[:-2], -1, -1)
+    Q: Tensor = torch.linalg.qr(torch.cat([D.mH, last], dim=-1)).Q
+    return torch.cat([D, Q[..., n_sources:].mH], dim=-2)

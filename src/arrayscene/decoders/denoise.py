@@ -10,7 +10,7 @@ from torch import Tensor
 from arrayscene.decoders.base import Decoder, Estimate
 from arrayscene.errors import ShapeError
 from arrayscene.kernels import multichannel_wiener
-from arrayscene.linalg import covariance, fit_response, load_diagonal
+from arrayscene.linalg import covariance, fit_response, load_diagonal, squared_abs
 from arrayscene.response import MatrixResponse, Response
 
 
@@ -57,7 +57,7 @@ class QuietNoiseWiener(Decoder):
             raise ShapeError(
                 f"QuietNoiseWiener: {response.matrix().shape[-1]} sources came; it recovers one, take MultichannelWiener"
             )
-        level = y.abs().square().mean(dim=(-3, -2))
+        level = squared_abs(y).mean(dim=(-3, -2))
         # Digital silence before and after is not the room's noise.
         level = torch.where(level > 1e-9 * level.amax(-1, keepdim=True), level, torch.inf)
         n_quiet = max(round(self.quiet * y.shape[-1]), 1)
@@ -75,9 +75,9 @@ class QuietNoiseWiener(Decoder):
 
     def step(self, y: Tensor, state: NoiseState) -> tuple[Estimate, NoiseState]:
         """Filter the next frames."""
-        power = y.abs().square().mean(-3)
+        power = squared_abs(y).mean(-3)
         tiny = torch.finfo(power.dtype).tiny * 1e6
         least = self.floor * state.noise_power[..., None] + tiny
-        variances = torch.stack([(power - state.noise_power[..., None]).maximum(least), torch.ones_like(power)], dim=-1)
-        x = multichannel_wiener(y.movedim(-3, -1), variances, state.covariances, 1e-3 * state.noise_power + tiny, self.reference)
-        return Estimate(x[..., 0][..., None, :, :], state.response, {"noise_power": state.noise_power}), state
+        variances = torch.stack([(power - state.noise_power[..., None]).maximum(least), torch.ones_like(power)], dim=-3)
+        x = multichannel_wiener(y, variances, state.covariances, 1e-3 * state.noise_power + tiny, self.reference)
+        return Estimate(x[..., :1, :, :], state.response, {"noise_power": state.noise_power}), state

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from arrayscene.decoders.statistics import Segments, Statistics
 from arrayscene.errors import ShapeError
-from arrayscene.linalg import load_diagonal
+from arrayscene.linalg import load_diagonal, squared_abs
 from arrayscene.response import Response
 
 
@@ -78,10 +78,14 @@ class FromDirections(Statistics):
         # kappa is meant for responses of unit power at the microphones.
         ratio = self.direct * power / A.abs().square().mean(-2).clamp_min(torch.finfo(power.dtype).tiny)
         pointing = whitened.mH / power.clamp_min(torch.finfo(power.dtype).tiny).sqrt()[..., None]
-        z = torch.linalg.solve_triangular(L, y.movedim(-3, -2).contiguous().to(A.dtype), upper=False)
-        z = z / z.abs().square().sum(-2, keepdim=True).clamp_min(torch.finfo(power.dtype).tiny).sqrt()
-        cosine = (pointing @ z).abs().square()
+        # One product brings the frames to white noise and to each direction.
+        inverse = torch.linalg.solve_triangular(L, torch.eye(n_mics, dtype=L.dtype, device=L.device), upper=False)
+        both = torch.cat([inverse.expand(*pointing.shape[:-2], n_mics, n_mics), pointing @ inverse], dim=-2).to(y.dtype)
+        heard = squared_abs(both @ y.movedim(-3, -2).contiguous())
+        white = heard[..., :n_mics, :].sum(-2, keepdim=True).clamp_min(torch.finfo(heard.dtype).tiny)
+        cosine = (heard[..., n_mics:, :] / white).clamp_max(1)
+        ratio = ratio.to(heard.dtype)
         share = (ratio / (1 + ratio))[..., None]
         likelihood = -torch.log1p(ratio)[..., None] - n_mics * torch.log1p(-share * cosine)
         likelihood = likelihood.movedim(-3, -2)
-        return torch.cat([likelihood, torch.zeros_like(likelihood[..., :1, :, :])], dim=-3).to(y.real.dtype)
+        return torch.cat([likelihood, torch.zeros_like(likelihood[..., :1, :, :])], dim=-3)

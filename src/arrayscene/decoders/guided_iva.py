@@ -19,7 +19,7 @@ from arrayscene.decoders.majorization import whitened
 from arrayscene.decoders.source_models import source_weights
 from arrayscene.decoders.transforms import at_frequencies_of, frequencies_of, resynthesised
 from arrayscene.errors import ShapeError
-from arrayscene.kernels import iss_update, output_power, source_covariances
+from arrayscene.kernels import exact_covariance, iss_update, output_power, source_covariances
 from arrayscene.linalg import load_diagonal
 from arrayscene.response import Response
 from arrayscene.stft import STFT
@@ -86,7 +86,11 @@ class GuidedIVA(LinearSeparation):
 
 
 def _fit(x: Tensor, y: Tensor) -> Tensor:
-    """D (..., freq, source, mic) that makes D y closest to x, both (..., freq, channel, frame)."""
-    R_yy = load_diagonal(y @ y.mH, LOADING).to(torch.complex128)
-    D: Tensor = torch.linalg.solve(R_yy, (x @ y.mH).to(R_yy.dtype), left=False)
-    return D.to(y.dtype)
+    """D (..., freq, source, mic), complex128, that makes D y closest to x, both (..., freq, channel, frame)."""
+    # Where microphones hear nearly the same, the solution hangs on digits that single precision does not have.
+    R = exact_covariance(torch.cat([x, y], dim=-2))
+    n_sources = x.shape[-2]
+    D: Tensor = torch.linalg.solve(
+        load_diagonal(R[..., n_sources:, n_sources:], LOADING), R[..., :n_sources, n_sources:], left=False
+    )
+    return D

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from arrayscene.errors import ShapeError
@@ -18,7 +19,10 @@ def resynthesised(y: Tensor, stft: STFT, who: str) -> Tensor:
         raise ShapeError(f"{who}: frames of {y.shape[-2]} frequencies came; its STFT makes {stft.n_freqs}")
     n_samples = max(y.shape[-1] * stft.hop - stft.latency, stft.hop)
     missing = stft.n_frames(n_samples) - y.shape[-1]
-    return stft.inverse(nn.functional.pad(y, (0, missing)), n_samples)
+    samples = stft.inverse(nn.functional.pad(y, (0, missing)), n_samples)
+    # Up to a hop after the recording's end is rounding alone, which in frames of its own would count as sound from somewhere.
+    rounding = 8 * torch.finfo(samples.dtype).eps * samples.detach().abs().amax(dim=(-2, -1), keepdim=True)
+    return torch.where(samples.abs() > rounding, samples, 0)
 
 
 def at_frequencies_of(stft: STFT, response: Response | None) -> Response | None:

@@ -11,8 +11,8 @@ from arrayscene.decoders.base import Decoder, Estimate
 from arrayscene.decoders.quality import condition
 from arrayscene.decoders.transforms import at_frequencies_of, frequencies_of, resynthesised
 from arrayscene.errors import ShapeError
-from arrayscene.kernels import multichannel_wiener
-from arrayscene.linalg import fit_response
+from arrayscene.kernels import image_statistics, multichannel_wiener
+from arrayscene.linalg import fit_response, squared_abs
 from arrayscene.response import MatrixResponse, Response
 from arrayscene.stft import STFT
 
@@ -21,7 +21,7 @@ class WienerState(NamedTuple):
     """What the pilot found, and how far the filter has come.
 
     Attributes:
-        variances: (..., freq, frame, source), the last source being the rest of the recording.
+        variances: (..., source, freq, frame), the last source being the rest of the recording.
         covariances: (..., freq, source, mic, mic).
         noise: (..., freq) power of the sensor noise.
         linear: (..., source, freq, frame) the pilot's own sources.
@@ -82,31 +82,20 @@ class MultichannelWiener(Decoder):
     def init(self, y: Tensor, response: Response | None = None, *, generator: torch.Generator | None = None) -> WienerState:
         """Run the pilot and take its statistics."""
         samples = resynthesised(y, self.stft, "MultichannelWiener")
-        images = self._pilot_images(samples, response, generator)
-        rest = samples[..., None, :, :] - images.sum(-3, keepdim=True)
-        frames = self.stft(torch.cat([images, rest], dim=-3))[..., : y.shape[-1]]
-        # (..., freq, source, frame, mic) from here on.
-        frames = frames.movedim(-2, -4).mT
-        power = y.abs().square().mean(dim=(-3, -1))
+        images = self.stft(self._pilot_images(samples, response, generator))[..., : y.shape[-1]]
+        variances, covariances = image_statistics(y, images, self.floor)
+        linear = images[..., self.reference, :, :]
+        power = squared_abs(y).mean(dim=(-3, -1))
         tiny = torch.finfo(power.dtype).tiny * 1e6
-        variances = frames.abs().square().mean(-1)
-        variances = variances.clamp_min(tiny).maximum(
-            self.floor * variances.mean(-1, keepdim=True) + 1e-6 * power[..., None, None]
-        )
-        whitened = frames / variances.sqrt()[..., None]
-        covariances = whitened.mT @ whitened.conj()
-        trace = covariances.diagonal(dim1=-2, dim2=-1).real.mean(-1)
-        covariances = covariances / trace.clamp_min(tiny)[..., None, None]
-        linear = frames[..., :-1, :, self.reference].movedim(-3, -2)
         found = MatrixResponse(fit_response(y, linear), frequencies_of(self.stft, response))
-        return WienerState(variances.mT, covariances, self.noise * power + tiny, linear, found, 0)
+        return WienerState(variances, covariances, self.noise * power + tiny, linear, found, 0)
 
     def step(self, y: Tensor, state: WienerState) -> tuple[Estimate, WienerState]:
         """Filter the next frames."""
         end = state.position + y.shape[-1]
-        if end > state.variances.shape[-2]:
+        if end > state.variances.shape[-1]:
             raise ShapeError(
-                f"MultichannelWiener: frames up to {end} came after an init with {state.variances.shape[-2]}; it knows those"
+                f"MultichannelWiener: frames up to {end} came after an init with {state.variances.shape[-1]}; it knows those"
                 " only, so init with the whole recording"
             )
         x = torch.lerp(state.linear[..., state.position : end], self.filtered(y, state), self.strength)
@@ -115,9 +104,9 @@ class MultichannelWiener(Decoder):
 
     def filtered(self, y: Tensor, state: WienerState) -> Tensor:
         """(..., source, freq, frame): the next frames by the whole filter, whatever the strength."""
-        variances = state.variances[..., state.position : state.position + y.shape[-1], :]
-        x = multichannel_wiener(y.movedim(-3, -1), variances, state.covariances, state.noise, self.reference)
-        return x.movedim(-1, -3)[..., :-1, :, :]
+        variances = state.variances[..., state.position : state.position + y.shape[-1]]
+        x = multichannel_wiener(y, variances, state.covariances, state.noise, self.reference)
+        return x[..., :-1, :, :]
 
     def _pilot_images(self, samples: Tensor, response: Response | None, generator: torch.Generator | None) -> Tensor:
         """(..., source, mic, sample): the pilot's sources as heard at every microphone."""

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayscene.array import MicrophoneArray
-from arrayscene.audio_file import AudioFile
 from arrayscene.diagnosis.hypothesis import Hypothesis
 from arrayscene.diagnosis.orientation import Turn
 from arrayscene.errors import RecordingError
 from arrayscene.recording import Recording
+from arrayscene.time_data import open_file
 
 
 def corrected_array(
@@ -68,7 +68,7 @@ def corrected_array(
 def _channels_in_files(recording: Recording) -> int | None:
     """Channels of the files that a recording came from, None where they are not there."""
     try:
-        return sum(AudioFile.open(Path(name)).n_channels for name in recording.inputs) or None
+        return sum(open_file(Path(name)).n_channels for name in recording.inputs) or None
     except RecordingError:
         return None
 

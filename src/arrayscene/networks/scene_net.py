@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from arrayscene.errors import ShapeError
+from arrayscene.kernels.dispatch import compiled
+from arrayscene.linalg import squared_abs
 
 HERTZ: Final = 15.625
 """Width of a bin that the network was trained on: windows of 64 ms."""
@@ -32,7 +35,7 @@ class Evidence(NamedTuple):
         mixture: (freq, frame) complex recording.
         linear: (source, freq, frame) complex sources of the linear pilot.
         filtered: (source, freq, frame) complex sources of the filter.
-        variances: (freq, frame, source + 1) real, of each source and of the rest of the recording.
+        variances: (source + 1, freq, frame) real, of each source and of the rest of the recording.
     """
 
     mixture: Tensor
@@ -87,14 +90,19 @@ class SceneNet(nn.Module):
         Raises: ShapeError for parts that do not belong together.
         """
         _check(evidence)
-        parts = _parts(evidence)
         n = min(evidence.mixture.shape[0] // (2 * BAND) * 2 * BAND, N_BINS)
         mean = 0.5 * (evidence.linear + evidence.filtered)
         if n == 0:
             return mean
-        a = self.gains(_in_bands(_features(evidence, n)).to(self.weights.weight.dtype)).to(evidence.variances.dtype)
-        a = a.reshape(len(a), _PARTS, BAND, -1, a.shape[-1]).movedim(2, 3).flatten(2, 3)
-        below = (a * parts[:, :, :n]).sum(1)
+        seen = Evidence(*(part[..., :n, :] for part in evidence))
+        fast = seen.variances.dtype == torch.float32 and _bfloat16_is_fast(seen.variances, self.weights.weight)
+        features = _features(seen, torch.bfloat16 if fast else self.weights.weight.dtype)
+        with torch.autocast("cpu", torch.bfloat16, enabled=fast):
+            a = self.gains(features).to(evidence.variances.dtype)
+        # (part, source, freq, frame)
+        a = a.reshape(len(a), _PARTS, BAND, -1, a.shape[-1]).permute(1, 0, 3, 2, 4).flatten(2, 3)
+        total = seen.linear.sum(0)
+        below = a[0] * seen.linear + a[1] * seen.filtered + a[2] * (total - seen.linear) + a[3] * (seen.mixture - total)
         return torch.cat([below, mean[:, n:]], dim=1)
 
     def gains(self, features: Tensor) -> Tensor:
@@ -108,9 +116,17 @@ class SceneNet(nn.Module):
             level = h.mean(-2, keepdim=True)
             h = block(h + levels(torch.cat([level, _mean_of_others(level)], dim=1)))
         wide = self.after(wide + functional.pixel_shuffle(self.up(h), 2))
-        mixed = torch.cat([wide, features.to(wide.dtype)], dim=1)
-        a: Tensor = self.weights(functional.silu(self.mixed(mixed)))
+        # One layer over both, without putting them side by side first.
+        late, early = self.mixed.weight[:, : self.width], self.mixed.weight[:, self.width :]
+        mixed = functional.conv2d(wide, late, self.mixed.bias) + functional.conv2d(features, early)
+        a: Tensor = self.weights(functional.silu(mixed))
         return a[..., : a.shape[-1] - odd]
+
+
+def _bfloat16_is_fast(*tensors: Tensor) -> bool:
+    """Whether the processor has products of bfloat16 matrices: four times as fast, and their rounding is lost in the noise."""
+    capabilities: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return compiled(*tensors) and bool(capabilities.get("amx_bf16", False))
 
 
 def _mean_of_others(h: Tensor) -> Tensor:
@@ -133,61 +149,51 @@ class _Block(nn.Module):
         return y
 
 
-def _parts(evidence: Evidence) -> Tensor:
-    """(source, part, freq, frame) what the sources are put together from."""
-    linear = evidence.linear
-    total = linear.sum(0, keepdim=True)
-    rest = (evidence.mixture - total).expand_as(linear)
-    return torch.stack([linear, evidence.filtered, total - linear, rest], dim=1)
-
-
-def _in_bands(features: Tensor) -> Tensor:
-    """(source, feature bin, band, frame) of (source, feature, freq, frame): the bins of a band side by side."""
-    n_sources, n_features, _, n_frames = features.shape
-    bands = features.reshape(n_sources, n_features, -1, BAND, n_frames)
-    return bands.movedim(3, 2).flatten(1, 2)
-
-
-def _features(evidence: Evidence, n_freqs: int) -> Tensor:
-    """(source, feature, freq, frame) what the network sees of the first frequencies, of about unit variance.
+def _features(evidence: Evidence, dtype: torch.dtype) -> Tensor:
+    """(source, feature bin, band, frame) what the network sees, of about unit variance: the bins of a band side by side.
 
     Powers are relative to the recording's mean at each frequency, and logarithmic.
     """
-    mixture, linear, filtered, variances = (part.narrow(-2 if part.is_complex() else 0, 0, n_freqs) for part in evidence)
-    y = mixture.abs().square()
+    mixture, linear, filtered, v = evidence
+    total = linear.sum(0)
+    rest = total - linear
+    y, own, taken, left = (squared_abs(part) for part in (mixture, linear, filtered, rest))
     mean = y.mean(-1, keepdim=True)
     mean = mean + 1e-3 * mean.mean() + torch.finfo(y.dtype).tiny * 1e6
+    scale = (mean * _LEAST).sqrt()
+    share = 1 / mean
 
     def level(power: Tensor) -> Tensor:
-        return (power / mean + _LEAST).log() / 2.4 + 1.25
+        return (power * share + _LEAST).log() / 2.4 + 1.25
 
     def others(power: Tensor) -> Tensor:
         return power.sum(0, keepdim=True) - power
 
-    total = linear.sum(0)
-    own, taken = linear.abs().square(), filtered.abs().square()
-    v = variances.movedim(-1, 0)
-    scale = (mean * _LEAST).sqrt()
+    def agreement(a: Tensor, b: Tensor, size: Tensor) -> Tensor:
+        return 2 * (a.real * b.real + a.imag * b.imag) / size - 1
 
-    def agreement(a: Tensor, b: Tensor) -> Tensor:
-        return 2 * (a * b.conj()).real / ((a.abs() + scale) * (b.abs() + scale)) - 1
-
+    sizes = [power.sqrt() + scale for power in (y, own, taken, left)]
     features = [
         *(level(own), level(taken), level(v[:-1])),
         *(level(others(own)), level(others(taken)), level(others(v[:-1]))),
-        *(level(y), level((mixture - total).abs().square()), level(v[-1])),
-        *(agreement(linear, mixture), agreement(filtered, linear), agreement(filtered, total - linear)),
+        *(level(y), level(squared_abs(mixture - total)), level(v[-1])),
+        agreement(linear, mixture, sizes[1] * sizes[0]),
+        agreement(filtered, linear, sizes[2] * sizes[1]),
+        agreement(filtered, rest, sizes[2] * sizes[3]),
     ]
-    return torch.stack([feature.expand_as(own) for feature in features], dim=-1).movedim(-1, 1)
+    # Rounded before they are brought into the order in which convolutions read: (source, band, frame, feature, bin).
+    seen = torch.stack([feature.expand_as(own).mT for feature in features], dim=1).to(dtype)
+    bands = seen.reshape(*seen.shape[:-1], -1, BAND)
+    return bands.permute(0, 3, 2, 1, 4).flatten(3).movedim(3, 1)
 
 
 def _check(evidence: Evidence) -> None:
     mixture, linear, filtered, variances = evidence
     n_sources = linear.shape[0] if linear.ndim == 3 else 0
     wanted = (n_sources, *mixture.shape)
-    if not n_sources or linear.shape != wanted or filtered.shape != wanted or variances.shape != (*mixture.shape, n_sources + 1):
+    if not n_sources or linear.shape != wanted or filtered.shape != wanted or variances.shape != (n_sources + 1, *mixture.shape):
         raise ShapeError(
             f"SceneNet: a mixture {tuple(mixture.shape)}, linear {tuple(linear.shape)}, filtered {tuple(filtered.shape)} and "
-            f"variances {tuple(variances.shape)} came; (freq, frame), twice (source, freq, frame), (freq, frame, source + 1) "
+            f"variances {tuple(variances.shape)} came; (freq, frame), twice (source, freq, frame), (source + 1, freq, frame) "
             "were wanted"
         )

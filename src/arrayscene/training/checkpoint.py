@@ -69,7 +69,9 @@ def load_checkpoint(folder: Path, recipe: str, config: TrainingConfig) -> dict[s
         if damaged:
             # Out of the way, or the next checkpoint would put it in the place of this one.
             os.replace(folder / CHECKPOINT, folder / DAMAGED)
-            warnings.warn(f"{damaged[0]}; going on from step {content['state']['step']} in {path.name}", TrainingWarning, stacklevel=2)
+            warnings.warn(
+                f"{damaged[0]}; going on from step {content['state']['step']} in {path.name}", TrainingWarning, stacklevel=2
+            )
         return content
     if damaged:
         raise RecordingError(f"{'; '.join(damaged)}; remove it to start anew, or take another folder")

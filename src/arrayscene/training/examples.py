@@ -151,7 +151,7 @@ def example(scene: WorldScene, config: ExampleConfig) -> dict[str, Tensor]:
 
     Returns: "mixture" (freq, frame, 2) and "target" (source, freq, frame, 2) at the first microphone; for each stage s, of which
         there are two where the microphones suffice, "linear.s" and "filtered.s" (source, freq, frame, 2), the sources of the
-        pilot and of the Wiener filter, and "variances.s" (freq, frame, source + 1).
+        pilot and of the Wiener filter, and "variances.s" (source + 1, freq, frame).
     """
     generator = torch.Generator().manual_seed(config.seed + 1_000_003 * scene.index)
     azimuth, elevation = (angle[:, 0].double() for angle in (scene.azimuths, scene.elevations))

@@ -17,29 +17,21 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from arrayscene.array_files import write_whole
 from arrayscene.errors import ArraySceneError, ConvergenceError, RecordingError, ShapeError
-from arrayscene.training.card import write_card
 from arrayscene.training.checkpoint import TrainingWarning, load_checkpoint, save_checkpoint
 from arrayscene.training.config import TrainingConfig
-from arrayscene.training.curve import board, draw, write_table
+from arrayscene.training.health import what_is_wrong
 from arrayscene.training.processes import Run, from_first, start, together
 from arrayscene.training.recipe import AnyRecipe
+from arrayscene.training.record import WEIGHTS, Record
 from arrayscene.training.stopping import Interruption
-from arrayscene.training.stream import Part, stream
+from arrayscene.training.stream import Part, stream, usable
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-WEIGHTS: Final = "weights.safetensors"
-
-SETTINGS: Final = "config.toml"
-
 _WINDOW: Final = 50
 """Steps over which their rate is measured."""
-
-_DRAWN: Final = 60.0
-"""Least seconds between two pictures of the curve."""
 
 
 class Progress(NamedTuple):
@@ -123,12 +115,12 @@ def train(recipe: AnyRecipe, run: Run | None = None, report: Callable[[Progress]
         RecordingError: data, a configuration or a checkpoint that cannot be used.
         DeviceError: a device or package that is not there.
         ConvergenceError: too many steps in a row with NaN or infinite values; the checkpoint is from before them.
-        ArraySceneError: the folder cannot be written to.
+        ArraySceneError: the folder cannot be written to, or the time was over before the first step.
 
     Warns:
         TrainingWarning: a step that was skipped and why, a checkpoint that was damaged.
 
-    Cost: on one core 0.3 ms a step above that of the recipe.
+    Cost: on one core about 2 ms a step above that of the recipe.
     """
     run, config = run or Run(), recipe.config
     begun = time.monotonic()
@@ -136,7 +128,7 @@ def train(recipe: AnyRecipe, run: Run | None = None, report: Callable[[Progress]
     with _settings_restored(fabric, config.threads):
         together(fabric, lambda: _check(fabric, recipe))
         content = from_first(fabric, lambda: load_checkpoint(recipe.folder, recipe.name, config))
-        together(fabric, lambda: _prepare(fabric, recipe, report))
+        together(fabric, lambda: _prepare(fabric, recipe, report, begun, run.minutes))
         with Interruption() as interruption:
             training = _Training(fabric, recipe, run, content)
             ended_by = training.go(interruption, begun, report)
@@ -171,14 +163,11 @@ class _Training:
             self.optimizer.load_state_dict(content["optimizer"])
             fabric.strategy.precision.load_state_dict(content["precision"])
             self.state = _State(**content["state"])
-        self.board = together(fabric, lambda: board(self.folder, self.state.step) if run.tensorboard and self.first else None)
-        together(fabric, lambda: config.save(self.folder / SETTINGS) if self.first else None)
+        self.record = together(
+            fabric, lambda: Record(recipe, self.state.step, tensorboard=run.tensorboard) if fabric.is_global_zero else None
+        )
         self.minutes = run.minutes
-        self.drawn = self.saved = time.monotonic()
-
-    @property
-    def first(self) -> bool:
-        return bool(self.fabric.is_global_zero)
+        self.saved = time.monotonic()
 
     def go(self, interruption: Interruption, begun: float, report: Callable[[Progress], None]) -> Any:
         """All steps, or as many as may be; returns what ended them."""
@@ -191,7 +180,8 @@ class _Training:
             pinned=self.fabric.device.type == "cuda",
         )
         while self.state.step < self.config.n_steps:
-            done = self._step(next(parts), interruption, begun)
+            part = together(self.fabric, lambda: usable(next(parts)))
+            done = self._step(part, interruption, begun)
             row = None
             if self.state.step % self.config.every == 0 or self.state.step == self.config.n_steps:
                 row = self._validate()
@@ -199,7 +189,7 @@ class _Training:
             if row or done.due or ending or self.state.step == self.config.n_steps:
                 self._save()
             times.append(time.monotonic())
-            if self.first:
+            if self.record is not None:
                 rate = (len(times) - 1) / max(times[-1] - times[0], 1e-9)
                 left = (self.config.n_steps - self.state.step) / rate
                 share = self.state.step / self.config.n_steps
@@ -210,15 +200,7 @@ class _Training:
 
     def finish(self) -> None:
         """Write weights, card and curve."""
-        if not self.first:
-            return
-        facts = {"steps": str(self.state.step), "seed": str(self.config.seed)}
-        write_whole(self.folder / WEIGHTS, self.recipe.weights(self.average.cpu(), facts))
-        write_card(self.folder, self.recipe, self.state.step, self.state.rows, self.state.skipped)
-        if self.state.rows:
-            self._write_curve(drawn=True)
-        if self.board is not None:
-            self.board.close()
+        self._write(lambda record: record.finish(self.average, self.state.step, self.state.rows, self.state.skipped))
 
     def _step(self, part: Part, interruption: Interruption, begun: float) -> _Step:
         step, config = self.state.step, self.config
@@ -230,7 +212,7 @@ class _Training:
         norm = self.fabric.clip_gradients(self.wrapped, self.stepper, max_norm=config.clip, error_if_nonfinite=False)
         now = time.monotonic()
         late = self.minutes is not None and now - begun > 60 * self.minutes
-        due = self.first and now - self.saved > 60 * config.checkpoint_minutes
+        due = self.record is not None and now - self.saved > 60 * config.checkpoint_minutes
         done = self._shared(losses, part.finite, norm, (interruption.came is not None, late, due))  # type: ignore[arg-type]
         # A scaler must see every step: it leaves out those that are not finite by itself, and learns from them.
         scaled = getattr(self.fabric.strategy.precision, "scaler", None) is not None
@@ -280,8 +262,10 @@ class _Training:
             self.fabric.all_reduce(known, reduce_op="sum")
         values = torch.cat([known, norm.detach().float().reshape(1)]).tolist()
         each, broken, (interrupted, late, due, size) = values[:batch], values[batch : 2 * batch], values[2 * batch :]
-        wrong = _wrong(self.state.step * batch, each, broken, size)
-        return _Step(math.fsum(each) / batch, wrong, interrupted > 0, late > 0, due > 0)
+        wrong = what_is_wrong(self.state.step * batch, each, broken, size)
+        return _Step(
+            math.fsum(each) / batch if all(map(math.isfinite, each)) else math.nan, wrong, interrupted > 0, late > 0, due > 0
+        )
 
     def _skip(self, step: int, wrong: str, overflow: bool) -> None:
         """Count it, say it, and give up where it does not end."""
@@ -291,7 +275,7 @@ class _Training:
             self.state.overflows += 1
         else:
             self.state.skipped.append(step)
-        if self.first and not overflow:
+        if self.record is not None and not overflow:
             count = f"{len(self.state.skipped)} so far"
             warnings.warn(f"step {step} (seed {seed}) skipped, {count}: {wrong}", TrainingWarning, stacklevel=4)
         if in_a_row >= self.config.most_skipped:
@@ -331,38 +315,26 @@ class _Training:
         }
         self.state.rows.append(row)
         losses.clear()
-        if self.first:
-            self._write_curve(drawn=time.monotonic() - self.drawn > _DRAWN)
-            if self.board is not None:
-                for name, value in row.items():
-                    if name != "step":
-                        self.board.add_scalar(name, value, step)
+        self._write(lambda record: record.add(self.state.rows))
         return row
-
-    def _write_curve(self, *, drawn: bool) -> None:
-        names, rows = self.recipe.figures, self.state.rows
-        write_table(self.folder, ("step", "loss", *names, "learning_rate", "skipped"), rows)
-        if drawn:
-            title = f"{self.recipe.name}, step {self.state.step} of {self.config.n_steps}"
-            draw(self.folder, title, rows, names, loss_unit=self.recipe.loss_unit, unit=self.recipe.unit)
-            self.drawn = time.monotonic()
 
     def _save(self) -> None:
         self.saved = time.monotonic()
-        if self.first:
-            save_checkpoint(
-                self.folder,
-                {
-                    "recipe": self.recipe.name,
-                    "config": self.config.to_dict(),
-                    "devices": self.fabric.world_size,
-                    "network": self.network.state_dict(),
-                    "average": self.average.state_dict(),
-                    "optimizer": self.optimizer.state_dict(),
-                    "precision": self.fabric.strategy.precision.state_dict(),
-                    "state": vars(self.state),
-                },
-            )
+        content = {
+            "recipe": self.recipe.name,
+            "config": self.config.to_dict(),
+            "devices": self.fabric.world_size,
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "precision": self.fabric.strategy.precision.state_dict(),
+            "state": vars(self.state),
+        }
+        self._write(lambda record: save_checkpoint(self.folder, content))
+
+    def _write(self, work: Callable[[Record], None]) -> None:
+        """In the first process; where that fails, all end."""
+        together(self.fabric, lambda: work(self.record) if self.record is not None else None)
 
     def _load(self, content: Mapping[str, Any]) -> None:
         try:
@@ -372,7 +344,7 @@ class _Training:
             raise RecordingError(
                 f"{self.folder}: the checkpoint is of another network ({str(error).splitlines()[0]}); take another folder"
             ) from error
-        if content["devices"] != self.fabric.world_size and self.first:
+        if content["devices"] != self.fabric.world_size and self.fabric.is_global_zero:
             warnings.warn(
                 f"{self.folder}: begun on {content['devices']} devices, going on with {self.fabric.world_size}: the result is "
                 "the same but for rounding",
@@ -404,25 +376,17 @@ def _check(fabric: Fabric, recipe: AnyRecipe) -> None:
         raise ArraySceneError(f"{recipe.folder}: {error.strerror or error}; choose a folder that can be made") from error
 
 
-def _prepare(fabric: Fabric, recipe: AnyRecipe, report: Callable[[Progress], None]) -> None:
+def _prepare(fabric: Fabric, recipe: AnyRecipe, report: Callable[[Progress], None], begun: float, minutes: float | None) -> None:
     def tell(doing: str, done: float) -> None:
+        if minutes is not None and done < 1 and time.monotonic() - begun > 60 * minutes:
+            raise ArraySceneError(
+                f"training: the {minutes:g} minutes were over when {done:.0%} of the {doing} were there, before the first step; "
+                "they stay, and the same command goes on"
+            )
         if fabric.is_global_zero:
             report(Progress(doing, done))
 
     recipe.prepare((fabric.global_rank, fabric.world_size), tell)
-
-
-def _wrong(first: int, losses: list[float], broken: list[float], size: float) -> str | None:
-    """What of a step is not finite: its examples from number `first` on, their losses, or the norm of the gradient."""
-    examples = [str(first + at) for at, flag in enumerate(broken) if flag]
-    if examples:
-        return f"NaN or infinite values in example {', '.join(examples)}"
-    examples = [str(first + at) for at, loss in enumerate(losses) if not math.isfinite(loss)]
-    if examples:
-        return f"the loss of example {', '.join(examples)} is not finite"
-    if not math.isfinite(size):
-        return f"the gradient of examples {first} to {first + len(losses) - 1} is not finite"
-    return None
 
 
 @contextmanager
@@ -430,6 +394,7 @@ def _settings_restored(fabric: Fabric, threads: int) -> Iterator[None]:
     """Threads and determinism as a training needs them, and torch's own generator, all as they were afterwards."""
     on_gpu = fabric.device.type == "cuda"
     before, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    only_warned = torch.is_deterministic_algorithms_warn_only_enabled()
     torch.set_num_threads(threads)
     with torch.random.fork_rng(devices=[fabric.device] if on_gpu else []), warnings.catch_warnings():
         # Convolutions of one point have such gradients where channels come last; it costs a copy of them.
@@ -440,7 +405,7 @@ def _settings_restored(fabric: Fabric, threads: int) -> Iterator[None]:
         try:
             yield
         finally:
-            torch.use_deterministic_algorithms(strict)
+            torch.use_deterministic_algorithms(strict, warn_only=only_warned)
             torch.set_num_threads(before)
 
 

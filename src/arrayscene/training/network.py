@@ -173,7 +173,7 @@ def cut(tensors: Mapping[str, Tensor], stage: int, start: int, n: int) -> Cut:
     """Some frames of a stage, and the truth."""
     taken = slice(start, start + n)
     mixture, linear, filtered = (tensors[name][..., taken] for name in ("mixture", f"linear.{stage}", f"filtered.{stage}"))
-    evidence = Evidence(mixture, linear, filtered, tensors[f"variances.{stage}"][:, taken])
+    evidence = Evidence(mixture, linear, filtered, tensors[f"variances.{stage}"][..., taken])
     return Cut(evidence, tensors["target"][..., taken])
 
 

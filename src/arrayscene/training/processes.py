@@ -102,12 +102,12 @@ def together(fabric: Fabric, work: Callable[[], Result]) -> Result:
     """What `work` returns in this process, once it has succeeded in all of them.
 
     Raises:
-        ArraySceneError: in the first process in which it failed, `ElsewhereError` in the others.
+        ArraySceneError, OSError: in the first process in which it failed, `ElsewhereError` in the others.
     """
     failure = result = None
     try:
         result = work()
-    except ArraySceneError as error:
+    except (ArraySceneError, OSError) as error:
         failure = error
     place = torch.tensor(float(fabric.world_size - fabric.global_rank if failure else 0), device=fabric.device)
     worst = int(fabric.all_reduce(place, reduce_op="max"))  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from arrayscene.errors import ArraySceneError
 from arrayscene.training.recipe import AnyRecipe
 from arrayscene.training.stopping import ignore_interrupts
 
@@ -19,10 +20,23 @@ class Part(NamedTuple):
     Attributes:
         batches: of the recipe, on the CPU.
         finite: for each example, whether it holds neither NaN nor infinite values.
+        failure: what went wrong where there are none.
     """
 
     batches: list[Any]
     finite: list[bool]
+    failure: ArraySceneError | OSError | None = None
+
+
+def usable(part: Part) -> Part:
+    """The part, or the error that preparing it ended with.
+
+    Raises:
+        ArraySceneError, OSError: as the recipe raised it, perhaps in another process.
+    """
+    if part.failure is not None:
+        raise part.failure
+    return part
 
 
 def stream(recipe: AnyRecipe, first: int, rank: int, n_ranks: int, *, pinned: bool) -> Iterator[Part]:
@@ -44,7 +58,11 @@ class _Examples(Dataset[tuple[Any, bool]]):
         self.recipe = recipe
 
     def __getitem__(self, number: int) -> tuple[Any, bool]:
-        example = self.recipe.example(number)
+        # An error that crosses processes by itself arrives as a page of traceback.
+        try:
+            example = self.recipe.example(number)
+        except (ArraySceneError, OSError) as error:
+            return error, False
         return example, _finite(example)
 
 
@@ -65,6 +83,9 @@ class _Collate:
         self.recipe = recipe
 
     def __call__(self, items: Sequence[tuple[Any, bool]]) -> Part:
+        failures = [example for example, _ in items if isinstance(example, ArraySceneError | OSError)]
+        if failures:
+            return Part([], [], failures[0])
         return Part(self.recipe.collate([example for example, _ in items]), [finite for _, finite in items])
 
 

@@ -1,0 +1,241 @@
+"""Sound maps as acousticians draw them: levels in colour down to a few decibels below the maximum, in metres, equal scales."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arrayscene.errors import ShapeError
+from arrayscene.imaging.result import SoundMap
+from arrayscene.report.sentences import minus
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+COLOUR_MAP = "magma_r"
+"""The palette of all figures turned round: paper white where nothing is, dark where it is loud, readable in grey."""
+
+INK, SOFT, GRID = "#1f2328", "#59636e", "#d0d4d9"
+
+_LABELLED = 6
+"""Sources named in a picture at most."""
+
+
+def map_figure(
+    sound_map: SoundMap, band: int = 0, *, range_db: float = 15.0, top_db: float | None = None, microphones: bool = False
+) -> Figure:
+    """Draw one band of a map.
+
+    A plane is drawn as the array sees it, a box as its three views with the loudest point along each line of sight, a sphere by
+    azimuth and elevation. Rings are the sources that `SoundMap.sources` finds, with their levels.
+
+    Args:
+        sound_map: what to draw.
+        band: index.
+        range_db: decibels from the highest level drawn to the lowest.
+        top_db: highest level of the scale; the map's if None.
+        microphones: whether to draw them, as small crosses, on a plane or in a box.
+
+    Returns: a matplotlib Figure; it touches no global state of matplotlib.
+
+    Raises: ShapeError for a band that is not there or a range that is not positive.
+    """
+    from matplotlib.figure import Figure
+
+    if not 0 <= band < len(sound_map.bands):
+        raise ShapeError(f"map figure: band {band} came; the map has bands 0 to {len(sound_map.bands) - 1}")
+    if not 0 < range_db <= 200:
+        raise ShapeError(f"map figure: a range of {range_db} dB came; more than 0 and at most 200 is needed, such as 15")
+    levels = sound_map.levels_db[band]
+    highest = float(levels.max())
+    top = top_db if top_db is not None else highest if math.isfinite(highest) else 0.0
+    scale = (top - range_db, top)
+    figure = Figure(figsize=_size(sound_map), dpi=120, facecolor="white", layout="constrained")
+    draw = {"plane": _plane, "sphere": _sphere, "box": _box}[sound_map.grid.kind]
+    image = draw(figure, sound_map, band, levels, scale, microphones)
+    bar = figure.colorbar(image, ax=figure.axes, shrink=0.92, pad=0.02, aspect=28)
+    bar.set_label(f"Sound pressure level ({sound_map.unit})" if sound_map.calibrated else f"Level ({sound_map.unit})", fontsize=9)
+    bar.ax.tick_params(labelsize=8, colors=INK)
+    bar.outline.set_edgecolor(GRID)
+    title = sound_map.bands[band].name[0].upper() + sound_map.bands[band].name[1:]
+    figure.suptitle(f"{title}, {sound_map.method.partition(' (')[0]}", fontsize=11, color=INK)
+    figure.supxlabel(_caption(sound_map, highest), fontsize=7.5, color=SOFT)
+    return figure
+
+
+def _size(sound_map: SoundMap) -> tuple[float, float]:
+    grid = sound_map.grid
+    if grid.kind == "sphere":
+        return 8.2, 4.6
+    if grid.kind == "box":
+        return 10.4, 4.4
+    height, width = (float(np.ptp(axis)) + grid.increment for axis in grid.axes)
+    ratio = min(max(height / width, 0.35), 2.2)
+    return (6.4, 1.5 + 4.7 * ratio) if ratio <= 1 else (1.7 + 5.6 / ratio, 7.1)
+
+
+def _caption(sound_map: SoundMap, highest: float) -> str:
+    where = "1 m from the source" if sound_map.reference == "1 m" else "the array's origin"
+    values = "sources" if sound_map.shows_sources else "beams"
+    words = f"Power of {values}, levels at {where}"
+    if math.isfinite(highest):
+        words += f"; highest {minus(f'{highest:.1f}')} {sound_map.unit}"
+    if sound_map.duration:
+        words += f"; {sound_map.start:.2f} to {sound_map.start + sound_map.duration:.2f} s"
+    return words
+
+
+def _plane(
+    figure: Figure,
+    sound_map: SoundMap,
+    band: int,
+    levels: NDArray[np.float64],
+    scale: tuple[float, float],
+    microphones: bool,
+) -> AxesImage:
+    grid = sound_map.grid
+    assert grid.across is not None
+    assert grid.up is not None
+    axes = figure.subplots()
+    v, u = grid.axes
+    image = _show(axes, levels.reshape(grid.shape), u, v, grid.increment, scale, smooth=not sound_map.shows_sources)
+    _metres(axes, grid.labels[1], grid.labels[0])
+    if "left" in grid.labels[1]:
+        # Left is left for a person who stands at the array.
+        axes.invert_xaxis()
+    if microphones:
+        _crosses(axes, sound_map.array.positions @ grid.across, sound_map.array.positions @ grid.up)
+    for source in sound_map.sources(band, at_most=_LABELLED):
+        place = float(source.position @ grid.across), float(source.position @ grid.up)
+        _ring(axes, place, source.level_db, scale)
+    return image
+
+
+def _box(
+    figure: Figure,
+    sound_map: SoundMap,
+    band: int,
+    levels: NDArray[np.float64],
+    scale: tuple[float, float],
+    microphones: bool,
+) -> AxesImage:
+    grid = sound_map.grid
+    values = levels.reshape(grid.shape)
+    views = (("from above", 1, 0, 2), ("from the right", 0, 2, 1), ("from behind", 1, 2, 0))
+    for axes, (title, across, up, along) in zip(figure.subplots(1, 3), views, strict=True):
+        flat = values.max(axis=along)
+        flat = flat if up < across else flat.T
+        image = _show(axes, flat, grid.axes[across], grid.axes[up], grid.increment, scale, smooth=not sound_map.shows_sources)
+        _metres(axes, grid.labels[across], grid.labels[up])
+        axes.set_title(title, fontsize=9, color=INK)
+        if across == 1:
+            axes.invert_xaxis()
+        if microphones:
+            _crosses(axes, sound_map.array.positions[:, across], sound_map.array.positions[:, up])
+        for source in sound_map.sources(band, at_most=_LABELLED):
+            _ring(axes, (float(source.position[across]), float(source.position[up])), source.level_db, scale)
+    return image
+
+
+def _sphere(
+    figure: Figure,
+    sound_map: SoundMap,
+    band: int,
+    levels: NDArray[np.float64],
+    scale: tuple[float, float],
+    microphones: bool,
+) -> AxesImage:
+    from scipy.spatial import cKDTree
+
+    grid = sound_map.grid
+    unit = grid.points / np.linalg.norm(grid.points, axis=1, keepdims=True)
+    azimuth, elevation = np.arange(-180.0, 181.0), np.arange(-90.0, 91.0)
+    theta, phi = np.radians(elevation)[:, None], np.radians(azimuth)[None, :]
+    looks = np.stack(np.broadcast_arrays(np.cos(theta) * np.cos(phi), np.cos(theta) * np.sin(phi), np.sin(theta)), axis=-1)
+    apart, nearest = cKDTree(unit).query(looks)
+    # Half a sphere leaves the other half white.
+    spacing = grid.increment / np.linalg.norm(grid.points[0])
+    axes = figure.subplots()
+    image = _show(axes, np.where(apart <= spacing, levels[nearest], -np.inf), azimuth, elevation, 1.0, scale, smooth=False)
+    axes.invert_xaxis()
+    axes.set(xticks=range(-180, 181, 45), yticks=range(-90, 91, 30))
+    axes.set_xlabel("Azimuth (degrees, left positive)", fontsize=9)
+    axes.set_ylabel("Elevation (degrees)", fontsize=9)
+    for source in sound_map.sources(band, at_most=_LABELLED):
+        x, y, z = source.position
+        place = math.degrees(math.atan2(y, x)), math.degrees(math.atan2(z, math.hypot(x, y)))
+        _ring(axes, place, source.level_db, scale)
+    return image
+
+
+def _show(
+    axes: Axes,
+    values: NDArray[np.float64],
+    across: NDArray[np.float64],
+    up: NDArray[np.float64],
+    step: float,
+    scale: tuple[float, float],
+    *,
+    smooth: bool,
+) -> AxesImage:
+    """Levels as an image, a cell around each point; what lies below the scale is left white."""
+    from matplotlib import colormaps
+
+    low, high = scale
+    shown = np.ma.masked_less(values, low) if not smooth else np.maximum(values, low - 10)
+    half = step / 2
+    extent = (float(across[0]) - half, float(across[-1]) + half, float(up[0]) - half, float(up[-1]) + half)
+    image = axes.imshow(
+        shown,
+        origin="lower",
+        extent=extent,
+        vmin=low,
+        vmax=high,
+        cmap=colormaps[COLOUR_MAP].with_extremes(under=(1.0, 1.0, 1.0, 0.0)),
+        interpolation="bicubic" if smooth else "nearest",
+        aspect="equal",
+    )
+    # The grid lies beneath the sound, and shows where there is none.
+    image.set_zorder(1)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=8, colors=INK, length=3)
+    axes.grid(True, color=GRID, linewidth=0.5)
+    for spine in axes.spines.values():
+        spine.set_color(GRID)
+    return image
+
+
+def _metres(axes: Axes, across: str, up: str) -> None:
+    axes.set_xlabel(f"{across} (m)", fontsize=9)
+    axes.set_ylabel(f"{up} (m)", fontsize=9)
+
+
+def _crosses(axes: Axes, across: NDArray[np.float64], up: NDArray[np.float64]) -> None:
+    left, right = sorted(axes.get_xlim())
+    low, high = axes.get_ylim()
+    inside = (across >= left) & (across <= right) & (up >= low) & (up <= high)
+    axes.plot(across[inside], up[inside], "+", color="#0072B2", markersize=4, markeredgewidth=0.7, zorder=3)
+
+
+def _ring(axes: Axes, place: tuple[float, float], level: float, scale: tuple[float, float]) -> None:
+    from matplotlib.patheffects import withStroke
+
+    if not level >= scale[0]:
+        return
+    outline = [withStroke(linewidth=2.4, foreground="white")]
+    axes.plot(*place, "o", markersize=12, markerfacecolor="none", markeredgecolor=INK, zorder=4, path_effects=outline)
+    axes.annotate(
+        minus(f"{level:.1f}"),
+        place,
+        xytext=(8, 5),
+        textcoords="offset points",
+        fontsize=8,
+        color=INK,
+        zorder=5,
+        path_effects=outline,
+    )
