@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import Final
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from arrayscene.errors import ShapeError
+from arrayscene.networks.scene_net import bfloat16_is_fast
 from arrayscene.stft import STFT
 
 SAMPLE_RATE: Final = 16000
@@ -104,7 +106,8 @@ class SpeechPrior(nn.Module):
         heard = torch.view_as_real(z[:, :n] * c_skip.sqrt()).movedim(-1, 1)
         above = ((z[:, :n].abs().square() + 1e-5) / s.square()).log() / 4
         features = torch.cat([heard, above[:, None]], dim=1)
-        out = self.unet(_in_bands(features), sigma).float()
+        with torch.autocast("cpu", torch.bfloat16) if bfloat16_is_fast(features, self.out.weight) else nullcontext():
+            out = self.unet(_in_bands(features), sigma).float()
         a, real, imag = _in_bins(out).unbind(1)
         # sigmoid(logit(c_skip) + a), without the overflow of the logit where sigma is small.
         gain = torch.sigmoid(a - 2 * s.log())
