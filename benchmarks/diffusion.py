@@ -39,7 +39,7 @@ from arrayscene.worlds import Speech
 
 N_SCENES, FIRST, RATE, SECONDS = 20, 7000, 16000, 4
 TAPS = 12
-STARTS = ("network", "wiener", "ilrma", "delay-and-sum")
+STARTS = ("network", "wiener", "ilrma")
 """`auto` is `network` here."""
 
 
