@@ -26,6 +26,7 @@ from arrayscene.diffusion import (
     spectrum_at,
     stochastic,
     to_frames,
+    to_samples,
     unit,
     whitened,
 )
@@ -40,6 +41,9 @@ METHODS: Final = ("proximal", "dps", "diffpir", "red-diff")
 
 QUIETEST: Final = 1e-4
 """RMS of a source, relative to the loudest, below which it is left alone."""
+
+STEP_ITERATIONS: Final = 10
+"""Conjugate-gradient iterations of the step that the start makes first."""
 
 PRUNED: Final = 0.3
 """Share of the way after which the likeliest particles are kept."""
@@ -134,7 +138,7 @@ def sample(
         def told(step: int, now: Tensor, done: int = done) -> None:
             nonlocal clean
             clean = now
-            report(done + step, problem.coloured(now.mean(0) - problem.z))
+            report(done + step, problem.coloured(now.mean(0) - problem.origin))
 
         levels = torch.tensor(sigmas[done : end + 1])
         if settings.method == "red-diff":
@@ -232,7 +236,7 @@ class _Problem:
         rms = z.square().mean(-1, keepdim=True).sqrt()
         self.scale = torch.where(rms > QUIETEST * rms.amax(-2, keepdim=True), rms, 0)
         self.z = torch.where(self.scale > 0, z / self.scale.clamp_min(1e-30), 0)
-        self.frames = to_frames(self.z, stft)
+        self.origin, self.frames = self.z, to_frames(self.z, stft)
         if stretch.start is None:
             if self.response.memory == 1:
                 power = self._noise_level(self.response.matrix())
@@ -246,6 +250,7 @@ class _Problem:
             error = start_error(self.frames * own, self.y[..., settings.reference, :, :]) / own.square().clamp_min(1e-30)
             self.error = error.clamp_min(1e-6)
             self.fit(self.z)
+            self._step()
 
     def fit(self, z: Tensor) -> None:
         """The A that predicts the microphones from sources (..., source, sample), where it is not given, and its noise."""
@@ -258,6 +263,13 @@ class _Problem:
         taps[..., self.settings.reference, :, 0] = self.scale.movedim(-2, -1)
         self.response = ConvolutiveResponse(taps.to(self.y.dtype), self._frequencies())
         self._residual_of(self.response)
+
+    def _step(self) -> None:
+        """The start, as far as its errors allow, towards what explains the recording."""
+        stepped = LinearGaussian(self.y, self.response, self.R, self.over_time, n_iter=STEP_ITERATIONS)
+        self.frames = stepped.proximal(self.frames, self.error)
+        self.z = to_samples(self.frames, self.stft, self.z.shape[-1])
+        self.fit(self.z)
 
     def likelihood(self) -> Likelihood:
         """Of the recording and of the start."""
@@ -289,7 +301,7 @@ class _Problem:
             apart = to_frames(x - mean, self.stft).abs().square()
             n_free = len(x) / 2 if len(x) % 2 == 0 else (len(x) - 1) / 2
             spread = local_mean(apart.sum(0) / (2 * n_free)).sqrt() * gain
-        return Found(start, self.coloured(mean - self.z), self.coloured(picked - self.z), spread, error)
+        return Found(start, self.coloured(mean - self.origin), self.coloured(picked - self.origin), spread, error)
 
     def _frequencies(self) -> Tensor:
         return self.stft.frequencies(self.stretch.rate)
