@@ -15,6 +15,7 @@
     simulate/      simulate_scene: recordings with known truth
     datasets/      AudioDiffusionDataset: scenes to train on
     networks/      AudioDiffusionNet: A fixed, D trained
+    diffusion/     samplers, guidance: sources drawn from a prior and a recording
     worlds/        World: any number of scenes with known truth, for training and testing
     metrics/       how close a result is to the truth
     imaging/       sound_map: how loud it is at each point of a plane, a sphere or a box
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from arrayscene import (
         datasets,
         decoders,
+        diffusion,
         evaluation,
         imaging,
         localize,
@@ -88,6 +90,7 @@ __all__ = [
     "Source",
     "datasets",
     "decoders",
+    "diffusion",
     "evaluation",
     "imaging",
     "load_voice",

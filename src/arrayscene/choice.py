@@ -24,6 +24,7 @@ from arrayscene.decoders import (
     Decoder,
     DelayAndSum,
     Dereverberated,
+    DiffusionPosterior,
     FastMNMF,
     FrequencyDomainICA,
     FromDirections,
@@ -79,6 +80,9 @@ GUIDE_STRENGTH: Final = 0.7
 STRENGTH: Final = 0.5
 """Strength of the last Wiener filter."""
 
+DRAWS: Final = 2
+"""Draws of a diffusion."""
+
 REFINED_STRENGTH: Final = 0.6
 """Share of the network in the last stage."""
 
@@ -119,7 +123,7 @@ _PLAIN: Final = {
     "wmpdr": _Plain(WMPDR, "long", True),
 }
 
-METHODS: Final = tuple(sorted([*_PLAIN, "auto", "denoise", "guided", "network", "wiener", "wpe"]))
+METHODS: Final = tuple(sorted([*_PLAIN, "auto", "denoise", "diffusion", "guided", "network", "wiener", "wpe"]))
 
 _LINEAR_ONLY: Final = ("auxiva", "auxiva-laplace", "fdica", "ilrma", "lcmv", "online", "overiva", "tiss")
 """Methods that separate at most as many sources as there are microphones."""
@@ -153,6 +157,7 @@ def choose(
     guided: bool = False,
     reverberation: float | None = None,
     network: SceneNet | None = None,
+    draws: int | None = None,
 ) -> Choice:
     """The decoder called `method`, or with "auto" the one that suits the recording.
 
@@ -164,7 +169,8 @@ def choose(
         sample_rate: hertz.
         guided: whether it is known when each source sounds.
         reverberation: T60 in seconds, if known; windows are as long as it asks for.
-        network: what "network" and "auto" refine with; None: the one that the package ships.
+        network: what "network", "auto" and "diffusion" refine with; None: the one that the package ships.
+        draws: of "diffusion"; None: `DRAWS`.
 
     Raises: ShapeError for a method that does not exist, that cannot separate so many sources, or that needs to be told when each
         sounds.
@@ -204,6 +210,24 @@ def choose(
     if method in ("wiener", "network"):
         make, stft = _wiener(separable, duration, reverberation, transforms, masks, refined=method == "network", network=network)
         return Choice(make, stft, method, why, MAX_MICS)
+    if method == "diffusion":
+        alike = choose(
+            "network",
+            n_mics=n_mics,
+            n_sources=n_sources,
+            duration=duration,
+            sample_rate=sample_rate,
+            guided=guided,
+            reverberation=reverberation,
+            network=network,
+        )
+        if n_sources <= 1 or duration < SHORTEST_TO_LEARN:
+            return alike._replace(method=method, why=alike.why.replace("the network", "the diffusion"))
+        return alike._replace(
+            make=lambda s: DiffusionPosterior(alike.stft, alike.make(s), draws=DRAWS if draws is None else draws),
+            method=method,
+            why=f"{why}: draws around what the network finds, by a prior of speech",
+        )
     if method == "wpe":
         make, stft = _wiener(separable, duration, reverberation, transforms, masks)
         if n_sources <= 1:

@@ -96,6 +96,7 @@ def warnings_about(
             "A line of microphones cannot tell front from back (mirror ambiguity): each source may also lie at its mirrored"
             " azimuth."
         )
+    found += unmixed.remarks
     if len(heard.azimuth) and unmixed.residual_db > POOR_RESIDUAL_DB:
         found.append(
             f"The sources explain little of the recording (residual {unmixed.residual_db:.1f} dB): more sources, strong noise or"

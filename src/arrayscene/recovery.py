@@ -46,6 +46,7 @@ def recover(
     activity: Mapping[str, ArrayLike] | None = None,
     method: str = "auto",
     weights: str | Path | None = None,
+    draws: int | None = None,
     progress: Progress | None = None,
 ) -> Scene:
     """Recover the scene: where each source is, how loud, and what it sounds like by itself.
@@ -61,8 +62,9 @@ def recover(
             `arrayscene.diarisation.read_rttm` returns; used instead of counting, and to tell the sources apart. With
             `directions`, in their order.
         method: decoder, one of `arrayscene.choice.METHODS`; "auto" chooses and says why.
-        weights: file of a trained `SceneNet` for "network" and "auto", as `arrayscene train network` writes it; None: the shipped
-            one.
+        weights: file of a trained `SceneNet` for "network", "auto" and "diffusion", as `arrayscene train network` writes it;
+            None: the shipped one.
+        draws: for "diffusion", how many; None: as many as it takes by default.
         progress: called with the name of a step and the fraction done.
 
     Returns: the scene, sources loudest first; none where nothing stands out of the noise.
@@ -80,6 +82,8 @@ def recover(
     recording = with_array(recording, array, job="recover", shortest=SHORTEST)
     stretches = None if activity is None else _stretches(activity, recording.duration)
     _check_request(n_sources, directions, stretches)
+    if draws is not None and (method != "diffusion" or draws < 1):
+        raise ShapeError(f"recover: draws={draws} came with method {method!r}; 1 or more, with method 'diffusion', is needed")
     network = _network(weights, method)
     timings: dict[str, float] = {}
     with torch.inference_mode():
@@ -94,7 +98,7 @@ def recover(
         with _timed(timings, "localise"):
             heard = listen(good, dc, n_sources, _as_pairs(directions), stretches, report)
         with _timed(timings, "decode"):
-            choice = _choose(method, good, heard, stretches is not None, network)
+            choice = _choose(method, good, heard, stretches is not None, network, draws)
             unmixed = unmix(good, dc, heard, choice, stretches, report)
         with _timed(timings, "measure"):
             distances = known_distances(good, dc, heard.azimuth, heard.elevation)
@@ -111,7 +115,9 @@ def recover(
         sound_map=heard.sound_map,
         reliability=unmixed.reliability,
         method=choice.method,
-        why=f"{choice.why} (weights {weights})" if weights is not None and choice.method == "network" else choice.why,
+        why=f"{choice.why} (weights {weights})"
+        if weights is not None and choice.method in ("network", "diffusion")
+        else choice.why,
         ambiguity=good.array.ambiguity,
         assumptions=assumptions(good, choice, directions is not None, activity is not None),
         warnings=[*warnings_about(recording, health, heard, unmixed, n_sources, stretches), *suspicions(suspects, good)],
@@ -164,12 +170,14 @@ def _as_pairs(directions: Sequence[tuple[float, float] | float] | None) -> list[
 def _network(weights: str | Path | None, method: str) -> SceneNet | None:
     if weights is None:
         return None
-    if method not in ("auto", "network"):
-        raise ShapeError(f"recover: weights {weights} came with method {method!r}; they belong to 'network' and 'auto'")
+    if method not in ("auto", "network", "diffusion"):
+        raise ShapeError(
+            f"recover: weights {weights} came with method {method!r}; they belong to 'network', 'auto' and 'diffusion'"
+        )
     return load_scene_net(weights)
 
 
-def _choose(method: str, good: Recording, heard: Heard, guided: bool, network: SceneNet | None) -> Choice:
+def _choose(method: str, good: Recording, heard: Heard, guided: bool, network: SceneNet | None, draws: int | None) -> Choice:
     return choose(
         method,
         n_mics=good.n_mics,
@@ -179,6 +187,7 @@ def _choose(method: str, good: Recording, heard: Heard, guided: bool, network: S
         guided=guided,
         reverberation=_reverberation(good),
         network=network,
+        draws=draws,
     )
 
 
@@ -214,6 +223,7 @@ def _measure(
                 confidence=float(np.sqrt(heard.support[n] * unmixed.agreement[n])),
                 signal=signal,
                 name=None if names is None else names[n],
+                uncertainty=unmixed.uncertainty[n] if unmixed.uncertainty else None,
             )
         )
     report("measure", 1.0)

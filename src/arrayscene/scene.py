@@ -15,6 +15,30 @@ FloatArray = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
+class Uncertainty:
+    """How far draws of a source spread over frequency and time: what a decoder that draws knows of its errors.
+
+    Attributes:
+        frequencies: (band,) hertz, centres.
+        times: (time,) seconds, centres.
+        power: (band, time) mean power of the source, in one unit with `variance`.
+        variance: (band, time) expected power of its error; NaN where nobody knows.
+    """
+
+    frequencies: FloatArray
+    times: FloatArray
+    power: FloatArray
+    variance: FloatArray
+
+    @property
+    def overall_db(self) -> float:
+        """Expected power of the error over that of the source, all bands and times together, in dB; NaN where nobody knows."""
+        known = np.isfinite(self.variance)
+        heard = float(self.power[known].sum())
+        return 10 * float(np.log10(max(self.variance[known].sum() / heard, 1e-12))) if heard > 0 else float("nan")
+
+
+@dataclass(frozen=True)
 class Source:
     """One recovered source.
 
@@ -27,6 +51,7 @@ class Source:
         confidence: 0 to 1; how far the recording supports this source (see docs/architecture.md).
         signal: (sample,) the source alone as heard at the reference microphone, as long as the input.
         name: what the user calls it; None where nobody has said.
+        uncertainty: how far the signal may be off; None where the decoder does not say.
     """
 
     azimuth: float | None
@@ -37,6 +62,7 @@ class Source:
     confidence: float
     signal: NDArray[np.float32]
     name: str | None = None
+    uncertainty: Uncertainty | None = None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +14,7 @@ from torch import Tensor
 
 from arrayscene.array import MicrophoneArray
 from arrayscene.choice import Choice
-from arrayscene.decoders import Estimate
+from arrayscene.decoders import DiffusionPosterior, DiffusionWarning, Estimate
 from arrayscene.decoders.linear import relative_to
 from arrayscene.decoders.reliability import SENSOR_NOISE, best_reliability
 from arrayscene.diarisation import cut
@@ -20,7 +22,8 @@ from arrayscene.linalg import load_diagonal
 from arrayscene.listening import Heard, block_count, blocks
 from arrayscene.recording import Recording
 from arrayscene.response import Response, far_field
-from arrayscene.scene import Reliability
+from arrayscene.scene import Reliability, Uncertainty
+from arrayscene.spread_grid import SpreadGrid
 
 FADE_SECONDS, TAIL_SECONDS = 0.05, 0.2
 """How long sources whose stretches are known fade in and out, and how long after a stretch they are still heard."""
@@ -36,6 +39,8 @@ class Unmixed(NamedTuple):
         reliability: per frequency.
         residual_db: energy of y - A x over that of y, all frequencies together; nan for silence.
         n_used: microphones that were decoded.
+        uncertainty: of each source, where the decoder says; else nothing.
+        remarks: sentences of a decoder that stopped early.
     """
 
     signals: NDArray[np.float32]
@@ -44,6 +49,8 @@ class Unmixed(NamedTuple):
     reliability: Reliability
     residual_db: float
     n_used: int
+    uncertainty: Sequence[Uncertainty] = ()
+    remarks: Sequence[str] = ()
 
 
 def unmix(
@@ -73,6 +80,8 @@ def unmix(
     signals = np.zeros((len(heard.azimuth), recording.n_samples), np.float32)
     mixture = np.zeros(recording.n_samples, np.float32)
     n_blocks, done = block_count(recording), 0
+    spread = SpreadGrid(len(heard.azimuth), choice.stft, recording.sample_rate, recording.duration)
+    remarks: list[str] = []
     decoder = choice.make(None) if activity is None else None
     for number, (start, samples) in enumerate(blocks(recording, dc)):
         report("decode", number / n_blocks)
@@ -92,16 +101,41 @@ def unmix(
             if activity is not None:
                 decoder = choice.make(_within(activity, ids, start / recording.sample_rate, stop / recording.sample_rate))
             assert decoder is not None
-            estimate = decoder(y, response)
+            if isinstance(decoder, DiffusionPosterior):
+                decoder.progress = partial(_within_block, report, number, n_blocks)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", DiffusionWarning)
+                estimate = decoder(y, response)
+            remarks += _remarks(caught)
             signals[ids, start:stop] += choice.stft.inverse(estimate.x, stop - start).numpy() * fade
             account.add(y, estimate, response, ids)
+            if "spread" in estimate.stats:
+                spread.add(estimate.x, estimate.stats["spread"], ids, start / recording.sample_rate)
         else:
             account.add_unexplained(y)
         done = stop
     for signal, stretches in zip(signals, (activity or {}).values(), strict=False):
         _silence_outside(signal, stretches, recording.sample_rate)
     report("decode", 1.0)
-    return Unmixed(signals, mixture, account.agreement(), account.reliability(), account.residual_db(), len(rows))
+    return Unmixed(
+        signals, mixture, account.agreement(), account.reliability(), account.residual_db(), len(rows), spread.found(), remarks
+    )
+
+
+def _within_block(report: Callable[[str, float], None], number: int, n_blocks: int, fraction: float) -> None:
+    report("decode", (number + fraction) / n_blocks)
+
+
+def _remarks(caught: Sequence[warnings.WarningMessage]) -> list[str]:
+    """What a diffusion said; other warnings go on as they would have."""
+    said = []
+    for warning in caught:
+        if issubclass(warning.category, DiffusionWarning):
+            words = str(warning.message)
+            said.append(f"{words[:1].upper()}{words[1:]}.")
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    return said
 
 
 def _within(activity: Mapping[str, NDArray[Any]], ids: list[int], start: float, stop: float) -> list[NDArray[np.float64]]:

@@ -18,6 +18,7 @@ from arrayscene import decoders, response
 from arrayscene.array import MicrophoneArray
 from arrayscene.array_points import fibonacci_sphere
 from arrayscene.decoders import MVDR, AuxIVA, Decoder, DelayAndSum, MultichannelWiener, PseudoInverse, QuietNoiseWiener
+from arrayscene.diffusion import GaussianPrior
 from arrayscene.response import MatrixResponse, PlaneWave, Response, RigidCylinder, RigidSphere, SphericalWave
 from arrayscene.stft import STFT
 from arrayscene.testing import check_decoder, check_response
@@ -53,6 +54,13 @@ def recording(n_sources: int, n_frames: int = 30) -> torch.Tensor:
 def sphere_of_waves(n: int) -> PlaneWave:
     points = torch.tensor(fibonacci_sphere(n))
     return PlaneWave(ARRAY, torch.atan2(points[:, 1], points[:, 0]), torch.asin(points[:, 2]), frequencies=FREQUENCIES)
+
+
+def white() -> GaussianPrior:
+    """A prior of another rate than the recording's, as a diffusion takes it."""
+    prior = GaussianPrior(torch.tensor(1.0))
+    prior.sample_rate, prior.spectrum = 12000, torch.ones(3)  # type: ignore[attr-defined]
+    return prior
 
 
 def plane_wave(n_sources: int) -> PlaneWave:
@@ -299,6 +307,16 @@ DECODERS: dict[str, tuple[Callable[[], Decoder], int, dict[str, Any]]] = {
     "MultichannelWiener, linear pilot": (lambda: MultichannelWiener(PseudoInverse(0.1), SHORT, LONG), 5, {"gradients": False}),
     "MultichannelWiener, half": (
         lambda: MultichannelWiener(PseudoInverse(0.1), SHORT, LONG, strength=0.5),
+        2,
+        {"gradients": False},
+    ),
+    "DiffusionPosterior": (
+        lambda: decoders.DiffusionPosterior(SHORT, PseudoInverse(0.1), white(), n_steps=3),
+        2,
+        {"gradients": False},
+    ),
+    "DiffusionPosterior, informed": (
+        lambda: decoders.DiffusionPosterior(SHORT, None, white(), n_steps=3),
         2,
         {"gradients": False},
     ),

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from arrayscene.errors import RecordingError
-from arrayscene.networks import SceneNet, load_scene_net, scene_net_bytes
+from arrayscene.diffusion import whitened
+from arrayscene.errors import RecordingError, ShapeError
+from arrayscene.networks import SceneNet, load_scene_net, load_speech_prior, scene_net_bytes
 from arrayscene.networks.tensor_file import from_bytes, to_bytes
 from arrayscene.networks.weights import checked
+from arrayscene.voices import load_voice
 
 SMALL = SceneNet(width=4, deep=4, n_blocks=1)
 CONTENT = scene_net_bytes(SMALL, recipe="none")
@@ -32,6 +34,27 @@ def test_the_shipped_weights_are_whole_and_small() -> None:
     folder = files("arrayscene") / "assets" / "weights"
     assert len((folder / "scene-net.safetensors").read_bytes()) < 2_000_000
     assert "CC BY 4.0" in (folder / "scene-net.md").read_text(encoding="utf-8")
+
+
+def test_the_shipped_prior_is_whole_and_takes_noise_out() -> None:
+    prior = load_speech_prior()
+    folder = files("arrayscene") / "assets" / "weights"
+    assert len((folder / "speech-prior.safetensors").read_bytes()) < 16_000_000
+    assert "CC BY 4.0" in (folder / "speech-prior.md").read_text(encoding="utf-8")
+    # A Spaniard of the test's side: no speaker of the training.
+    voice = torch.from_numpy(load_voice("spanish-allison")[16000:48000])
+    clean = whitened(voice / voice.std(), prior, 16000)
+    clean = clean / clean.std()
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    for sigma in (0.1, 0.4, 1.0):
+        noisy = clean + sigma * noise
+        gain = 10 * ((noisy / (1 + sigma**2) - clean).square().mean() / (prior(noisy, sigma) - clean).square().mean()).log10()
+        assert float(gain) > 1.5
+    # Several levels at once are each alone.
+    both = prior(torch.stack([noisy, noisy]), torch.tensor([0.4, 1.0]))
+    torch.testing.assert_close(both[1], prior(noisy, 1.0), rtol=1e-3, atol=1e-3)
+    with pytest.raises(ShapeError, match="SpeechPrior"):
+        prior(torch.ones(4, dtype=torch.int64), 0.1)
 
 
 def test_two_networks_do_not_share_weights() -> None:

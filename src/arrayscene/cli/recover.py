@@ -34,13 +34,14 @@ def recover(
         str,
         typer.Option(
             metavar="NAME",
-            help="Decoder: auto (chooses and says why), network, wiener, denoise, auxiva, mvdr, pseudo-inverse, delay-and-sum.",
+            help="Decoder: auto (chooses and says why), network, diffusion, wiener, denoise, auxiva, mvdr, delay-and-sum.",
         ),
     ] = "auto",
     weights: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Weights for `network`, from `arrayscene train`; default: the shipped ones."),
     ] = None,
+    draws: Annotated[int | None, typer.Option(metavar="K", help="Draws of `diffusion`; more know their spread better.")] = None,
     channels: Annotated[str | None, typer.Option(metavar="1,2,...", help="File channels to use, counted from 1.")] = None,
     directions: Annotated[
         str | None, typer.Option(metavar="AZ[:EL],...", help="Known directions of the sources in degrees, such as 30,-60:10.")
@@ -94,6 +95,7 @@ def recover(
             activity=stretches,
             method=method,
             weights=weights,
+            draws=draws,
             progress=progress,
         )
     write_scene(scene, target, overwrite=overwrite, report=not no_report)

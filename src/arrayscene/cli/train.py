@@ -22,7 +22,10 @@ _LOGGED = 30.0
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="What to train: network (SceneNet, used by `recover`).")],
+    recipe: Annotated[
+        str,
+        typer.Argument(metavar="RECIPE", help="What to train: network (SceneNet, used by `recover`) or prior (of diffusion)."),
+    ],
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder of the training; default: RECIPE-training. One that is there goes on."),

@@ -8,6 +8,7 @@ from arrayscene.decoders.clustering import Clustering
 from arrayscene.decoders.denoise import QuietNoiseWiener
 from arrayscene.decoders.dereverberated import Dereverberated
 from arrayscene.decoders.differential import Differential
+from arrayscene.decoders.diffusion_posterior import DiffusionPosterior, DiffusionWarning
 from arrayscene.decoders.directions import FromDirections
 from arrayscene.decoders.fastica import FastICA, fast_ica
 from arrayscene.decoders.fastmnmf import FastMNMF
@@ -56,6 +57,8 @@ __all__ = [
     "DelayAndSum",
     "Dereverberated",
     "Differential",
+    "DiffusionPosterior",
+    "DiffusionWarning",
     "Estimate",
     "FastICA",
     "FastMNMF",

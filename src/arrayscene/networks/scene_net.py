@@ -95,7 +95,7 @@ class SceneNet(nn.Module):
         if n == 0:
             return mean
         seen = Evidence(*(part[..., :n, :] for part in evidence))
-        fast = seen.variances.dtype == torch.float32 and _bfloat16_is_fast(seen.variances, self.weights.weight)
+        fast = seen.variances.dtype == torch.float32 and bfloat16_is_fast(seen.variances, self.weights.weight)
         features = _features(seen, torch.bfloat16 if fast else self.weights.weight.dtype)
         with torch.autocast("cpu", torch.bfloat16, enabled=fast):
             a = self.gains(features).to(evidence.variances.dtype)
@@ -123,7 +123,7 @@ class SceneNet(nn.Module):
         return a[..., : a.shape[-1] - odd]
 
 
-def _bfloat16_is_fast(*tensors: Tensor) -> bool:
+def bfloat16_is_fast(*tensors: Tensor) -> bool:
     """Whether the processor has products of bfloat16 matrices: four times as fast, and their rounding is lost in the noise."""
     capabilities: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return compiled(*tensors) and bool(capabilities.get("amx_bf16", False))

@@ -6,19 +6,32 @@ import hashlib
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from arrayscene.errors import RecordingError
 from arrayscene.networks.scene_net import SceneNet
+from arrayscene.networks.speech_prior import SpeechPrior
 from arrayscene.networks.tensor_file import from_bytes, to_bytes
 
-ARCHITECTURE: Final = "scene-net-1"
-"""Name of the layers and features; it changes when they do."""
+Network = TypeVar("Network", bound=nn.Module)
 
-_SIZES: Final = ("width", "deep", "n_blocks")
+
+class _Kind(NamedTuple, Generic[Network]):
+    """A kind of network: its class, the name of its layers and features, which changes when they do, and its file."""
+
+    make: type[Network]
+    architecture: str
+    sizes: tuple[str, ...]
+    file: str
+
+
+_SCENE_NET: Final = _Kind(SceneNet, "scene-net-1", ("width", "deep", "n_blocks"), "scene-net.safetensors")
+_SPEECH_PRIOR: Final = _Kind(SpeechPrior, "speech-prior-1", ("width", "n_blocks"), "speech-prior.safetensors")
+
+ARCHITECTURE: Final = _SCENE_NET.architecture
 
 
 def load_scene_net(path: str | Path | None = None) -> SceneNet:
@@ -32,19 +45,31 @@ def load_scene_net(path: str | Path | None = None) -> SceneNet:
 
     Cost: milliseconds, 1 MB.
     """
-    if path is None:
-        return _network(*_shipped(), "the shipped weights")
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise RecordingError(f"weights {path}: {error.strerror or error}; give a .safetensors file") from error
-    return _network(*from_bytes(content, f"weights {path}"), f"weights {path}")
+    return _load(_SCENE_NET, path)
+
+
+def load_speech_prior(path: str | Path | None = None) -> SpeechPrior:
+    """The prior with its trained weights, in the same way.
+
+    Args:
+        path: a file that `speech_prior_bytes` made; None: the weights that the package ships, whose hash is checked.
+
+    Raises:
+        RecordingError: as of `load_scene_net`.
+
+    Cost: milliseconds, 4 MB.
+    """
+    return _load(_SPEECH_PRIOR, path)
 
 
 def scene_net_bytes(network: SceneNet, **metadata: str) -> bytes:
     """The content of a file that `load_scene_net` reads."""
-    sizes = {name: str(getattr(network, name)) for name in _SIZES}
-    return to_bytes(network.state_dict(), {"architecture": ARCHITECTURE, **sizes, **metadata})
+    return _bytes(_SCENE_NET, network, metadata)
+
+
+def speech_prior_bytes(network: SpeechPrior, **metadata: str) -> bytes:
+    """The content of a file that `load_speech_prior` reads."""
+    return _bytes(_SPEECH_PRIOR, network, metadata)
 
 
 def checked(content: bytes, sums: str, name: str) -> bytes:
@@ -68,9 +93,24 @@ def checked(content: bytes, sums: str, name: str) -> bytes:
     return content
 
 
+def _load(kind: _Kind[Network], path: str | Path | None) -> Network:
+    if path is None:
+        return _network(kind, *_shipped(kind.file), "the shipped weights")
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise RecordingError(f"weights {path}: {error.strerror or error}; give a .safetensors file") from error
+    return _network(kind, *from_bytes(content, f"weights {path}"), f"weights {path}")
+
+
+def _bytes(kind: _Kind[Any], network: nn.Module, metadata: dict[str, str]) -> bytes:
+    sizes = {name: str(getattr(network, name)) for name in kind.sizes}
+    return to_bytes(network.state_dict(), {"architecture": kind.architecture, **sizes, **metadata})
+
+
 @cache
-def _shipped() -> tuple[dict[str, Tensor], dict[str, str]]:
-    folder, name = files("arrayscene") / "assets" / "weights", "scene-net.safetensors"
+def _shipped(name: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    folder = files("arrayscene") / "assets" / "weights"
     try:
         content, sums = (folder / name).read_bytes(), (folder / "SHA256SUMS").read_text(encoding="utf-8")
     except OSError as error:
@@ -78,17 +118,17 @@ def _shipped() -> tuple[dict[str, Tensor], dict[str, str]]:
     return from_bytes(checked(content, sums, name), f"weights {name}")
 
 
-def _network(tensors: dict[str, Tensor], metadata: dict[str, str], who: str) -> SceneNet:
-    kind = metadata.get("architecture", "unknown")
-    if kind != ARCHITECTURE:
-        raise RecordingError(f"{who}: of a network {kind!r}; this version of arrayscene runs {ARCHITECTURE!r}; take its weights")
+def _network(kind: _Kind[Network], tensors: dict[str, Tensor], metadata: dict[str, str], who: str) -> Network:
+    wanted, came = kind.architecture, metadata.get("architecture", "unknown")
+    if came != wanted:
+        raise RecordingError(f"{who}: of a network {came!r}; this version of arrayscene runs {wanted!r}; take its weights")
     try:
         # Without storage, so that no random number is drawn for weights that are thrown away.
         with torch.device("meta"):
-            network = SceneNet(**{name: int(metadata[name]) for name in _SIZES})
+            network = kind.make(**{name: int(metadata[name]) for name in kind.sizes})
         network.load_state_dict({name: value.clone() for name, value in tensors.items()}, assign=True)
     except (KeyError, ValueError, RuntimeError) as error:
-        raise RecordingError(f"{who}: not those of a {ARCHITECTURE} ({str(error).splitlines()[0]}); take others") from error
+        raise RecordingError(f"{who}: not those of a {wanted} ({str(error).splitlines()[0]}); take others") from error
     if not all(bool(torch.isfinite(value).all()) for value in tensors.values()):
         raise RecordingError(f"{who}: NaN or infinite values; take others")
     return network.eval().requires_grad_(False)

@@ -203,6 +203,39 @@ def reliability_figure(scene: Scene) -> Figure:
     return figure
 
 
+def uncertainty_figure(scene: Scene) -> Figure:
+    """The expected error of every source over frequency and time, relative to the source."""
+    shown = [(n, source.uncertainty) for n, source in enumerate(scene.sources, start=1) if source.uncertainty is not None]
+    row, below, above = 1.15, 0.5, 0.1
+    height = len(shown) * row + below + above
+    figure = _figure(_WIDTH, height)
+    top = float(mel(scene.sample_rate / 2))
+    image = None
+    for index, (number, unsure) in enumerate(shown):
+        axes = figure.add_axes((0.085, (below + (len(shown) - 1 - index) * row) / height, 0.81, (row - 0.1) / height))
+        audible = unsure.power > 1e-5 * max(float(unsure.power.max()), 1e-30)
+        ratio = 10 * np.log10(np.maximum(unsure.variance, 1e-30) / np.maximum(unsure.power, 1e-30))
+        half = (unsure.frequencies[1] - unsure.frequencies[0]) / 2 if len(unsure.frequencies) > 1 else scene.sample_rate / 4
+        edges = mel(np.clip(np.append(unsure.frequencies - half, unsure.frequencies[-1] + half), 0, scene.sample_rate / 2))
+        step = 2 * float(unsure.times[0])
+        axes.set_facecolor(_FAINT)
+        image = axes.pcolormesh(
+            np.arange(len(unsure.times) + 1) * step, edges, np.ma.masked_invalid(np.where(audible, ratio, np.nan)),
+            cmap=COLOUR_MAP, vmin=-25.0, vmax=0.0, rasterized=True,
+        )  # fmt: skip
+        axes.set_ylim(0.0, top)
+        axes.set_yticks(*zip(*[(float(mel(hz)), text) for hz, text in frequency_ticks(scene.sample_rate)], strict=True))
+        axes.text(0.008, 0.93, f"Source {number}", transform=axes.transAxes, fontsize=9, color="white", weight="bold", va="top",
+                  bbox={"facecolor": "black", "alpha": 0.55, "linewidth": 0, "pad": 2.5})  # fmt: skip
+        _time_axis(axes, scene.duration, labelled=index == len(shown) - 1)
+    if image is not None:
+        bar = figure.colorbar(image, cax=figure.add_axes((0.925, below / height, 0.014, 1.0 - (below + above + 0.1) / height)))
+        bar.ax.tick_params(labelsize=_SMALL, colors=_INK, length=2)
+        bar.outline.set_visible(False)
+        bar.set_label("Expected error (dB)", fontsize=_SMALL, color=_INK)
+    return figure
+
+
 def _figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
 

@@ -61,6 +61,7 @@ def _page(scene: Scene, folder: Path, player: Playback) -> Iterator[str]:
     yield _where(scene, folder)
     yield from _listen(scene, folder, player)
     yield _trust(scene, folder, residual_db)
+    yield _uncertainty(scene, folder)
     yield sections.next_steps(next_steps(scene, residual_db))
     yield sections.how(scene)
     yield sections.files(scene, [_MIXTURE_FILE] if player.coding == "file" else [])
@@ -141,6 +142,21 @@ def _trust(scene: Scene, folder: Path, residual_db: float) -> str:
                   "inverse of that response; above 0 dB, keeping the sources apart amplifies the "
                   "microphones' own noise. Thin: a frequency; bold: a third-octave band.")
         + sections.assumptions(scene)
+        + "</section>\n"
+    )  # fmt: skip
+
+
+def _uncertainty(scene: Scene, folder: Path) -> str:
+    """What draws of the sources leave open; nothing where there were none."""
+    if not any(source.uncertainty is not None for source in scene.sources):
+        return ""
+    words = sections.uncertainty_in_words(scene)
+    return (
+        f'<section id="uncertainty"><h2>What is left open</h2><p>{escape(words)}</p>'
+        + _figure(figures.uncertainty_figure(scene), folder, "uncertainty.png",
+                  f"Expected error of every source over frequency and time. {words}",
+                  "Expected error of each source, relative to the source itself: dark, the draws agree; bright, they do not, and "
+                  "the sound there may be the others'. Grey: the source is silent, or nobody knows.")
         + "</section>\n"
     )  # fmt: skip
 

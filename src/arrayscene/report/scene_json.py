@@ -104,6 +104,7 @@ def _source(scene: Scene, source: Source, index: int) -> dict[str, Any]:
             "level_db": number(source.level_db, 2),
             "active": [[number(start, 3), number(stop, 3)] for start, stop in np.reshape(source.active, (-1, 2))],
             "confidence": number(source.confidence, 3),
+            **({} if source.uncertainty is None else {"error_db": number(source.uncertainty.overall_db, 2)}),
             "file": source_file(index),
         }
     )

@@ -120,6 +120,16 @@ def trust_in_words(scene: Scene, residual_db: float) -> str:
     return " ".join(said) or "The recording is silent, so there is nothing to explain."
 
 
+def uncertainty_in_words(scene: Scene) -> str:
+    """The expected error of every source."""
+    known = [(n, s.uncertainty.overall_db) for n, s in enumerate(scene.sources, start=1) if s.uncertainty is not None]
+    said = [
+        f"source {n}: {minus(f'{error:.1f}')} dB" if math.isfinite(error) else f"source {n}: not known (a single draw)"
+        for n, error in known
+    ]
+    return f"Expected error, relative to the source: {'; '.join(said)}."
+
+
 def how_it_plays(player: Playback) -> str:
     """What the listener should know about sound and level."""
     said = ["All pictures share one time axis and one colour scale; click into one to hear it from there."]

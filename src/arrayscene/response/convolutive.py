@@ -59,14 +59,21 @@ class ConvolutiveResponse(Response):
     def forward(self, x: Tensor) -> Tensor:
         """Capture, from sources (..., source, freq, frame) to microphones (..., mic, freq, frame), in the dtype of x."""
         self._check(x, self.taps.shape[-2], "ConvolutiveResponse")
-        delayed = delayed_frames(x, self.memory)
-        return torch.einsum("...fmsk,...sfkt->...mft", self.taps.to(x.dtype), delayed)
+        taps, frames, n_frames = self.taps.to(x.dtype).movedim(-1, 0).contiguous(), x.movedim(-3, -2), x.shape[-1]
+        y = taps[0] @ frames
+        # A product a tap: delayed copies of the frames would cost more than it saves to multiply all at once.
+        for k in range(1, min(self.memory, n_frames)):
+            y[..., k:] += taps[k] @ frames[..., : n_frames - k]
+        return y.movedim(-2, -3)
 
     def adjoint(self, y: Tensor) -> Tensor:
         """x(t) = sum_k A_k^H y(t + k), with silence after the last frame; in the dtype of y."""
         self._check(y, self.taps.shape[-3], "ConvolutiveResponse.adjoint")
-        advanced = delayed_frames(y.flip(-1), self.memory).flip(-1)
-        return torch.einsum("...fmsk,...mfkt->...sft", self.taps.to(y.dtype).conj(), advanced)
+        taps, frames, n_frames = self.taps.to(y.dtype).movedim(-1, 0).mH.contiguous(), y.movedim(-3, -2), y.shape[-1]
+        x = taps[0] @ frames
+        for k in range(1, min(self.memory, n_frames)):
+            x[..., : n_frames - k] += taps[k] @ frames[..., k:]
+        return x.movedim(-2, -3)
 
     def _check(self, frames: Tensor, channels: int, who: str) -> None:
         if frames.ndim < 3 or frames.shape[-3] != channels or frames.shape[-2] != self.taps.shape[-4]:

@@ -7,7 +7,7 @@ from typing import Final
 from arrayscene.errors import ShapeError
 from arrayscene.training.recipe import AnyRecipe
 
-NAMES: Final = ("network",)
+NAMES: Final = ("network", "prior")
 
 
 def find_recipe(name: str) -> type[AnyRecipe]:
@@ -20,4 +20,8 @@ def find_recipe(name: str) -> type[AnyRecipe]:
         from arrayscene.training.network import NetworkRecipe
 
         return NetworkRecipe
+    if name == "prior":
+        from arrayscene.training.prior import PriorRecipe
+
+        return PriorRecipe
     raise ShapeError(f"recipe {name!r} came; there is {', '.join(NAMES)}")

@@ -198,7 +198,7 @@ class Speech:
                 raise RecordingError(
                     f"speech {self.origin}: in none of the {len(clips)} clips of {speaker!r} was there sound; replace them"
                 )
-        return _band(torch.from_numpy(np.concatenate(parts)), sample_rate), tuple(dict.fromkeys(names))
+        return speech_band(torch.from_numpy(np.concatenate(parts)), sample_rate), tuple(dict.fromkeys(names))
 
     def _read(self, clip: Clip, start: float, stop: float, sample_rate: int) -> Samples | None:
         """(sample,) of the first channel, or None where the file is broken."""
@@ -239,7 +239,7 @@ def _faded(samples: Samples, sample_rate: int) -> Samples:
     return faded
 
 
-def _band(samples: Tensor, sample_rate: int) -> Tensor:
+def speech_band(samples: Tensor, sample_rate: int) -> Tensor:
     """(sample,) without the lowest frequencies and with RMS 1."""
     n = len(samples)
     n_fft = int(next_fast_len(n + sample_rate // 5, real=True))

@@ -1,0 +1,382 @@
+"""One stretch of a recording, from a start to draws of its sources: the page on which the diffusion happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from arrayscene.decoders.start_error import local_mean, start_error
+from arrayscene.diffusion import (
+    Denoiser,
+    InWaveform,
+    Likelihood,
+    LinearGaussian,
+    Prior,
+    Weighed,
+    at_rate,
+    coloured,
+    diffpir,
+    dps,
+    noise_levels,
+    proximal,
+    red_diff,
+    spectrum_at,
+    stochastic,
+    to_frames,
+    to_samples,
+    unit,
+    whitened,
+)
+from arrayscene.errors import ConvergenceError
+from arrayscene.linalg import load_diagonal
+from arrayscene.response import ConvolutiveResponse, MatrixResponse, Response, fit_convolutive
+from arrayscene.stft import STFT
+
+Method = Literal["proximal", "dps", "diffpir", "red-diff"]
+
+METHODS: Final = ("proximal", "dps", "diffpir", "red-diff")
+
+QUIETEST: Final = 1e-4
+"""RMS of a source, relative to the loudest, below which it is left alone."""
+
+STEP_ITERATIONS: Final = 10
+"""Conjugate-gradient iterations of the step that the start makes first."""
+
+PRUNED: Final = 0.3
+"""Share of the way after which the likeliest particles are kept."""
+
+LEVEL_FLOOR: Final = 1e-2
+"""Least power of the residual in a frame, relative to the mean over time, on top of which it follows the recording's."""
+
+
+class Settings(NamedTuple):
+    """Those of `DiffusionPosterior`, which explains them."""
+
+    method: Method
+    draws: int
+    particles: int
+    n_steps: int
+    sigma: tuple[float, float]
+    rho: float
+    churn: float
+    trust: float
+    recording: float
+    n_taps: int
+    n_fits: int
+    reference: int
+
+
+class Stretch(NamedTuple):
+    """What is known of a stretch before the diffusion.
+
+    Attributes:
+        samples: (..., mic, sample) the recording.
+        start: (..., source, sample) the sources by another decoder; None where `response` is to be relied on.
+        response: A at the frequencies of the transform; None: fitted.
+        rate: hertz.
+    """
+
+    samples: Tensor
+    start: Tensor | None
+    response: Response | None
+    rate: float
+
+
+class Found(NamedTuple):
+    """What is to be added to the start, and what is left open.
+
+    Attributes:
+        start: (..., source, sample), the given one or the Wiener filter's.
+        mean: (..., source, sample) of the draws, less the start.
+        likeliest: likewise, of the draw that explains the recording best.
+        spread: (..., source, freq, frame) real standard deviation of the draws; NaN for a single one, which does not tell.
+        error: likewise, of the start; NaN where none was given.
+    """
+
+    start: Tensor
+    mean: Tensor
+    likeliest: Tensor
+    spread: Tensor
+    error: Tensor
+
+
+def sample(
+    stretch: Stretch,
+    stft: STFT,
+    prior: Prior,
+    settings: Settings,
+    generator: torch.Generator,
+    report: Callable[[int, Tensor], None],
+) -> Found:
+    """Draw the sources of a stretch.
+
+    Args:
+        stretch: the recording, and the start or the response.
+        stft: in which recording and start are weighed.
+        prior: of the sources.
+        settings: how.
+        generator: of the noise, the only randomness.
+        report: called after every step with their number and what is to be added to the start by then.
+
+    Raises: ConvergenceError for a prior that returns NaN.
+    """
+    problem = _Problem(stretch, stft, prior, settings)
+    sigmas = noise_levels(settings.n_steps, *settings.sigma, rho=settings.rho).tolist()
+    pairs = _Pairs(settings.draws * settings.particles, problem.z.shape, problem.z.dtype, generator)
+    x = problem.z + sigmas[0] * pairs()
+    denoise = _counted(at_rate(prior, stretch.rate))
+    clean = problem.z.expand_as(x)
+    done = 0
+    for end in _milestones(settings):
+        if done:
+            problem.fit(clean.mean(0))
+        likelihood = problem.likelihood()
+
+        def told(step: int, now: Tensor, done: int = done) -> None:
+            nonlocal clean
+            clean = now
+            report(done + step, problem.coloured(now.mean(0) - problem.origin))
+
+        levels = torch.tensor(sigmas[done : end + 1])
+        if settings.method == "red-diff":
+            x = red_diff(denoise, likelihood, x if done else problem.z.expand_as(x), levels, pairs, report=told)
+        else:
+            churn = settings.churn * (end - done) / settings.n_steps
+            x = stochastic(_guided(settings.method, denoise, likelihood), x, levels, pairs, churn=churn, report=told)
+        if done == 0 and settings.particles > 1:
+            kept = pairs.keep(problem.recorded.energy(clean), settings.draws)
+            x, clean = x[kept], clean[kept]
+        done = end
+    return problem.found(x)
+
+
+def _counted(denoise: Denoiser) -> Denoiser:
+    """The denoiser, which every step calls once; what goes wrong is told by the step of the whole way."""
+    step = 0
+
+    def checked(x: Tensor, sigma: float) -> Tensor:
+        nonlocal step
+        step += 1
+        clean = denoise(x, sigma)
+        if not bool(torch.isfinite(clean).all()):
+            raise ConvergenceError(f"diffusion: the prior returned NaN or infinity in step {step}, at sigma {sigma:.4g}")
+        return clean
+
+    return checked
+
+
+def start_of(stretch: Stretch, stft: STFT, prior: Prior, settings: Settings) -> Tensor:
+    """(..., source, sample) what the diffusion of a stretch starts from."""
+    if stretch.start is not None:
+        return stretch.start
+    problem = _Problem(stretch, stft, prior, settings)
+    return problem.coloured(problem.z)
+
+
+def unknown(start: Tensor, stft: STFT) -> Tensor:
+    """(..., source, freq, frame) NaN, for sources (..., source, sample)."""
+    return start.new_full((*start.shape[:-1], stft.n_freqs, stft.n_frames(start.shape[-1])), torch.nan)
+
+
+def _guided(method: Method, denoise: Denoiser, likelihood: Likelihood) -> Denoiser:
+    if method == "dps":
+        return dps(denoise, likelihood)
+    return diffpir(denoise, likelihood) if method == "diffpir" else proximal(denoise, likelihood)
+
+
+def _milestones(settings: Settings) -> list[int]:
+    """Numbers of steps after which A is fitted anew and particles are dropped, and the last."""
+    n = settings.n_steps
+    fits = {max(1, n * k // settings.n_fits) for k in range(1, settings.n_fits)}
+    first = {max(1, round(PRUNED * n))} if settings.particles > 1 else set()
+    return sorted(step for step in fits | first | {n} if step <= n)
+
+
+class _Pairs:
+    """Noise of unit variance, in pairs of opposite sign; the same for all recordings of a batch."""
+
+    def __init__(self, draws: int, shape: torch.Size, dtype: torch.dtype, generator: torch.Generator) -> None:
+        self.draws, self.shape, self.dtype, self.generator = draws, shape, dtype, generator
+
+    def __call__(self) -> Tensor:
+        half = torch.randn((self.draws + 1) // 2, *self.shape[-2:], dtype=torch.float64, generator=self.generator)
+        both = torch.stack([half, -half], dim=1).flatten(0, 1)[: self.draws].to(self.dtype)
+        return both.reshape(self.draws, *(1,) * (len(self.shape) - 2), *self.shape[-2:]).expand(self.draws, *self.shape)
+
+    def keep(self, energy: Tensor, draws: int) -> Tensor:
+        """Numbers of the likeliest by energies (draw, ...), of all recordings together; whole pairs where that is possible."""
+        together = energy.reshape(len(energy), -1).sum(-1)
+        self.draws = draws
+        if draws % 2 or len(together) % 2:
+            return together.argsort()[:draws]
+        best = together.reshape(-1, 2).sum(-1).argsort()[: draws // 2]
+        return torch.stack([2 * best, 2 * best + 1], dim=1).flatten()
+
+
+class _Problem:
+    """The stretch, whitened and scaled so that every source has RMS 1."""
+
+    def __init__(self, stretch: Stretch, stft: STFT, prior: Prior, settings: Settings) -> None:
+        self.stretch, self.stft, self.prior, self.settings = stretch, stft, prior, settings
+        white = whitened(stretch.samples, prior, stretch.rate)
+        self.level = white.square().mean((-2, -1), keepdim=True).sqrt().clamp_min(torch.finfo(white.dtype).tiny ** 0.25)
+        self.y = to_frames(white / self.level, stft)
+        self.R = self._noise_of(self.y)
+        self.over_time: Tensor | None = None
+        if stretch.start is None:
+            assert stretch.response is not None
+            self.response: Response = stretch.response
+            frames = self._wiener()
+            z = stft.inverse(frames * unit(stft), white.shape[-1])
+        else:
+            z = whitened(stretch.start, prior, stretch.rate) / self.level
+        rms = z.square().mean(-1, keepdim=True).sqrt()
+        self.scale = torch.where(rms > QUIETEST * rms.amax(-2, keepdim=True), rms, 0)
+        self.z = torch.where(self.scale > 0, z / self.scale.clamp_min(1e-30), 0)
+        self.origin, self.frames = self.z, to_frames(self.z, stft)
+        if stretch.start is None:
+            if self.response.memory == 1:
+                power = self._noise_level(self.response.matrix())
+                self.R = torch.diag_embed(power[..., None].expand(*power.shape, self.y.shape[-3])).to(self.y.dtype)
+                self.response = _scaled(self.response, self.scale)
+            else:
+                self.response = _scaled(self.response, self.scale)
+                self._residual_of(self.response)
+        else:
+            own = self.scale[..., None]
+            error = start_error(self.frames * own, self.y[..., settings.reference, :, :]) / own.square().clamp_min(1e-30)
+            self.error = error.clamp_min(1e-6)
+            self.fit(self.z)
+            self._step()
+
+    def fit(self, z: Tensor) -> None:
+        """The A that predicts the microphones from sources (..., source, sample), where it is not given, and its noise."""
+        if self.stretch.start is None:
+            return
+        frames = to_frames(z, self.stft)
+        taps = fit_convolutive(self.y, frames, self.settings.n_taps)
+        # At the reference the sources are what is heard, without a filter.
+        taps[..., self.settings.reference, :, :] = 0
+        taps[..., self.settings.reference, :, 0] = self.scale.movedim(-2, -1)
+        self.response = ConvolutiveResponse(taps.to(self.y.dtype), self._frequencies())
+        self._residual_of(self.response)
+
+    def _step(self) -> None:
+        """The start, as far as its errors allow, towards what explains the recording."""
+        stepped = LinearGaussian(self.y, self.response, self.R, self.over_time, n_iter=STEP_ITERATIONS)
+        self.frames = stepped.proximal(self.frames, self.error)
+        self.z = to_samples(self.frames, self.stft, self.z.shape[-1])
+        self.fit(self.z)
+
+    def likelihood(self) -> Likelihood:
+        """Of the recording and of the start."""
+        recorded = LinearGaussian(self.y, self.response, self.R, self.over_time, n_iter=4)
+        n = self.z.shape[-1]
+        self.recorded = InWaveform(recorded, self.stft, n)
+        if self.stretch.start is None:
+            return self.recorded
+        terms = Weighed(recorded, self.settings.recording, self.frames, self.error / max(self.settings.trust, 1e-9))
+        return InWaveform(terms, self.stft, n)
+
+    def coloured(self, z: Tensor) -> Tensor:
+        """(..., source, sample) as they are heard."""
+        return coloured(z * self.scale * self.level, self.prior, self.stretch.rate)
+
+    def found(self, x: Tensor) -> Found:
+        """What comes out."""
+        mean = x.mean(0)
+        energy = self.recorded.energy(x)
+        best = energy.argmin(0)
+        picked = x.gather(0, best[None, ..., None, None].expand(1, *mean.shape))[0]
+        start = self.coloured(self.z) if self.stretch.start is None else self.stretch.start
+        spread = error = unknown(start, self.stft)
+        gain = spectrum_at(self.prior, self._frequencies(), self.stretch.rate).to(mean)[:, None] * unit(self.stft)
+        gain = gain * (self.scale * self.level)[..., None]
+        if self.stretch.start is not None:
+            error = self.error.sqrt() * gain
+        if len(x) > 1:
+            apart = to_frames(x - mean, self.stft).abs().square()
+            n_free = len(x) / 2 if len(x) % 2 == 0 else (len(x) - 1) / 2
+            spread = local_mean(apart.sum(0) / (2 * n_free)).sqrt() * gain
+        return Found(start, self.coloured(mean - self.origin), self.coloured(picked - self.origin), spread, error)
+
+    def _frequencies(self) -> Tensor:
+        return self.stft.frequencies(self.stretch.rate)
+
+    def _noise_of(self, e: Tensor) -> Tensor:
+        R = torch.einsum("...mft,...nft->...fmn", e, e.conj()) / e.shape[-1]
+        power = self.y.abs().square().mean((-3, -2, -1))[..., None, None, None]
+        eye = torch.eye(R.shape[-1], dtype=R.dtype, device=R.device)
+        return load_diagonal(R, 1e-2) + (1e-5 * power + 1e-12) * eye
+
+    def _residual_of(self, response: Response) -> None:
+        """Covariance of the noise, and its level over time: what A leaves of the recording is the louder the louder that is."""
+        power = local_mean(self.y.abs().square().mean(-3))
+        level = power + LEVEL_FLOOR * power.mean(-1, keepdim=True) + 1e-12
+        e = self.y - response(self.frames)
+        self.R = self._noise_of(e / level[..., None, :, :].sqrt())
+        self.over_time = level
+
+    def _noise_level(self, A: Tensor) -> Tensor:
+        """(..., freq) power of the microphones' noise."""
+        power = noise_power(self.y, A)
+        if A.shape[-1] < A.shape[-2]:
+            return power
+        # Where sources fill all of what the microphones hear, chance likeness between them passes for noise. It is least where
+        # they look alike anyway, and microphones' own noise is white.
+        colour = spectrum_at(self.prior, self._frequencies(), self.stretch.rate).square()
+        white = (power * colour).quantile(0.1, dim=-1, keepdim=True)
+        return (white / colour).minimum(power)
+
+    def _wiener(self) -> Tensor:
+        """(..., source, freq, frame) sources of the spectrum of speech, from the given A, for noise 20 dB below the recording."""
+        n_mics = self.y.shape[-3]
+        power = self.y.abs().square().mean((-3, -2, -1))[..., None, None, None]
+        A = self.response.matrix().to(self.y.dtype)
+        R = 1e-2 * torch.where(power > 0, power, 1) * torch.eye(n_mics, dtype=self.y.dtype, device=self.y.device)
+        zero = self.y.new_zeros((*self.y.shape[:-3], A.shape[-1], *self.y.shape[-2:]))
+        return LinearGaussian(self.y, self.response, R.expand(*R.shape[:-3], A.shape[-3], n_mics, n_mics)).proximal(zero, 1.0)
+
+
+def noise_power(y: Tensor, A: Tensor, *, n_iter: int = 50) -> Tensor:
+    """Power of white noise that, with sources of some power, explains the covariance of a recording best.
+
+    Maximum likelihood for R_yy = A diag(p) A^H + sigma^2 I, by expectation and maximisation: also as many sources as microphones,
+    or more, leave room for noise, where their responses are known.
+
+    Args:
+        y: (..., mic, freq, frame).
+        A: (..., freq, mic, source).
+        n_iter: iterations.
+
+    Returns: (..., freq) real sigma^2.
+
+    Reference: M. I. Miller and D. R. Fuhrmann, "Maximum-likelihood narrow-band direction finding and the EM algorithm", IEEE
+    TASSP 1990.
+    """
+    A = A.to(torch.complex128)
+    frames = y.movedim(-3, -2).to(A.dtype)
+    R_yy = frames @ frames.mH / y.shape[-1]
+    n_mics, n_sources = A.shape[-2:]
+    eye = torch.eye(n_mics, dtype=A.dtype, device=A.device)
+    power = R_yy.diagonal(dim1=-2, dim2=-1).real.mean(-1)
+    power = torch.where(power > 0, power, 1)
+    noise, p = 1e-2 * power, power[..., None].expand(*power.shape, n_sources) / n_sources
+    for _ in range(n_iter):
+        PA = p[..., None] * A.mH
+        W = torch.linalg.solve(A @ PA + noise[..., None, None] * eye, PA.mH).mH
+        R_xx = W @ R_yy @ W.mH + torch.diag_embed(p).to(A.dtype) - W @ PA.mH
+        left = R_yy - 2 * (A @ W @ R_yy) + A @ R_xx @ A.mH
+        p = R_xx.diagonal(dim1=-2, dim2=-1).real.clamp_min(1e-6 * power[..., None])
+        noise = (left.diagonal(dim1=-2, dim2=-1).real.mean(-1)).clamp_min(1e-6 * power)
+    return noise
+
+
+def _scaled(response: Response, scale: Tensor) -> Response:
+    """A for sources that were divided by scale (..., source, 1)."""
+    if isinstance(response, ConvolutiveResponse):
+        return ConvolutiveResponse(response.taps * scale[..., None, None, :, :], response.frequencies)
+    return MatrixResponse(response.matrix() * scale.movedim(-2, -1)[..., None, :, :], response.frequencies)
