@@ -10,22 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arrayscene.cli.channels import channel_numbers
+from arrayscene.cli.options import Array, Channels, Inputs, Quiet, Rate, Start, Stop, required
 from arrayscene.cli.progress import progress_bar
 from arrayscene.cli.table import print_table
-from arrayscene.errors import GeometryError, RecordingError
+from arrayscene.errors import RecordingError
 
 if TYPE_CHECKING:
     from arrayscene.localize import Located, LocatedSource
 
 
 def locate(
-    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="One multichannel file, or one file a microphone.")],
-    array: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|FILE", help="A preset (`arrayscene array list`), a file, or a layout such as circular:6:0.05."
-        ),
-    ] = None,
+    inputs: Inputs,
+    array: Array = None,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder for location.json and location.png; nothing is written without.")
     ] = None,
@@ -35,16 +31,15 @@ def locate(
         float | None,
         typer.Option("--full-scale-spl", metavar="DB", help="dB SPL of a sine of RMS full scale, from a calibrator; gives SPL."),
     ] = None,
-    channels: Annotated[str | None, typer.Option(metavar="1,2,...", help="File channels to use, counted from 1.")] = None,
-    start: Annotated[float | None, typer.Option(metavar="S", help="Begin here, seconds.")] = None,
-    stop: Annotated[float | None, typer.Option(metavar="S", help="End here, seconds.")] = None,
-    rate: Annotated[int | None, typer.Option(metavar="HZ", help="Resample to this rate first.")] = None,
+    channels: Channels = None,
+    start: Start = None,
+    stop: Stop = None,
+    rate: Rate = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print location.json on stdout, nothing else.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Find the sources of a recording: direction, distance where it can be known, level, and how sure each is."""
-    if array is None:
-        raise GeometryError("no array came; say which with --array NAME or --array FILE; `arrayscene array list` shows the names")
+    array = required(array)
     if out is not None and out.exists() and not out.is_dir():
         raise RecordingError(f"--out {out}: is a file; a folder is wanted")
     wanted = channel_numbers(channels)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arrayscene.cli.channels import channel_numbers
+from arrayscene.cli.options import Array, Channels, Inputs, Quiet, Rate, Start, Stop, required
 from arrayscene.cli.progress import progress_bar
 from arrayscene.cli.table import print_table
 from arrayscene.errors import GeometryError
@@ -21,13 +22,8 @@ if TYPE_CHECKING:
 
 
 def recover(
-    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="One multichannel file, or one file a microphone.")],
-    array: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|FILE", help="A preset (`arrayscene array list`), a file, or a layout such as circular:6:0.05."
-        ),
-    ] = None,
+    inputs: Inputs,
+    array: Array = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write; default: <input>-scene.")] = None,
     sources: Annotated[int | None, typer.Option(metavar="N", help="How many sources sound; default: counted.")] = None,
     method: Annotated[
@@ -42,25 +38,24 @@ def recover(
         typer.Option(metavar="FILE", help="Weights for `network`, from `arrayscene train`; default: the shipped ones."),
     ] = None,
     draws: Annotated[int | None, typer.Option(metavar="K", help="Draws of `diffusion`; more know their spread better.")] = None,
-    channels: Annotated[str | None, typer.Option(metavar="1,2,...", help="File channels to use, counted from 1.")] = None,
+    channels: Channels = None,
     directions: Annotated[
         str | None, typer.Option(metavar="AZ[:EL],...", help="Known directions of the sources in degrees, such as 30,-60:10.")
     ] = None,
     activity: Annotated[
         Path | None, typer.Option(metavar="RTTM", help="Who sounds when, as an RTTM file; then nothing is counted.")
     ] = None,
-    start: Annotated[float | None, typer.Option(metavar="S", help="Begin here, seconds.")] = None,
-    stop: Annotated[float | None, typer.Option(metavar="S", help="End here, seconds.")] = None,
-    rate: Annotated[int | None, typer.Option(metavar="HZ", help="Resample to this rate first.")] = None,
+    start: Start = None,
+    stop: Stop = None,
+    rate: Rate = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier scene in the output folder.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print scene.json on stdout, nothing else.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    quiet: Quiet = False,
     no_report: Annotated[bool, typer.Option("--no-report", help="Leave out report.html and the pictures.")] = False,
 ) -> None:
     """Recover the scene of a recording: where each source is, how loud, and its own sound."""
     target = out if out is not None else Path(f"{inputs[0].stem}-scene")
-    if array is None:
-        raise GeometryError("no array came; say which with --array NAME or --array FILE; `arrayscene array list` shows the names")
+    array = required(array)
     wanted_channels = channel_numbers(channels)
     wanted_directions = _directions(directions) if directions is not None else None
 

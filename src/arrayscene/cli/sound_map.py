@@ -12,9 +12,10 @@ import typer
 
 from arrayscene.cli.channels import channel_numbers
 from arrayscene.cli.map_grid import map_grid
+from arrayscene.cli.options import Array, Channels, Quiet, Start, Stop, required
 from arrayscene.cli.progress import progress_bar
 from arrayscene.cli.table import print_table
-from arrayscene.errors import ArraySceneError, GeometryError, RecordingError
+from arrayscene.errors import ArraySceneError, RecordingError
 
 if TYPE_CHECKING:
     from arrayscene.imaging import Band, Imager, ImagingMethod, SoundMap
@@ -29,9 +30,7 @@ def sound_map(
         list[Path],
         typer.Argument(metavar="IN...", help="One multichannel file, audio or acoular's .h5, or one file a microphone."),
     ],
-    array: Annotated[
-        str | None, typer.Option(metavar="NAME|FILE", help="A preset, a file (.json, .toml, .xml) or a layout.")
-    ] = None,
+    array: Array = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write; default: <input>-map.")] = None,
     method: Annotated[str, typer.Option(metavar="NAME", help="conventional, functional, clean-sc, damas or cmf.")] = "clean-sc",
     plane: Annotated[
@@ -60,16 +59,15 @@ def sound_map(
     ] = None,
     with_diagonal: Annotated[bool, typer.Option("--with-diagonal", help="Keep the matrices' diagonal.")] = False,
     microphones: Annotated[bool, typer.Option("--microphones", help="Draw the microphones.")] = False,
-    channels: Annotated[str | None, typer.Option(metavar="1,2,...", help="File channels to use, counted from 1.")] = None,
-    start: Annotated[float | None, typer.Option(metavar="S", help="Begin here, seconds.")] = None,
-    stop: Annotated[float | None, typer.Option(metavar="S", help="End here, seconds.")] = None,
+    channels: Channels = None,
+    start: Start = None,
+    stop: Stop = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print map.json on stdout, nothing else.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Map where it is loud: third octaves on a plane, a sphere or in a box."""
     target = out if out is not None else Path(f"{inputs[0].stem}-map")
-    if array is None:
-        raise GeometryError("no array came; say which with --array NAME or --array FILE; `arrayscene array list` shows the names")
+    array = required(array)
 
     from arrayscene.folder import check_new
 

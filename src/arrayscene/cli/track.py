@@ -10,22 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arrayscene.cli.channels import channel_numbers
+from arrayscene.cli.options import Array, Channels, Inputs, Quiet, Start, Stop, required
 from arrayscene.cli.progress import progress_bar
 from arrayscene.cli.table import print_table
-from arrayscene.errors import GeometryError, RecordingError
+from arrayscene.errors import RecordingError
 
 if TYPE_CHECKING:
     from arrayscene.tracking import Tracks
 
 
 def track(
-    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="One multichannel file, or one file a microphone.")],
-    array: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|FILE", help="A preset (`arrayscene array list`), a file, or a layout such as circular:6:0.05."
-        ),
-    ] = None,
+    inputs: Inputs,
+    array: Array = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write; default: <input>-tracks.")] = None,
     sources: Annotated[int | None, typer.Option(metavar="N", min=1, help="Most sources at one time; default: 8.")] = None,
     formats: Annotated[
@@ -35,18 +31,17 @@ def track(
     method: Annotated[
         str, typer.Option(metavar="NAME", help="With --signals: decoder, as for recover; auto chooses for every block.")
     ] = "auto",
-    channels: Annotated[str | None, typer.Option(metavar="1,2,...", help="File channels to use, counted from 1.")] = None,
-    start: Annotated[float | None, typer.Option(metavar="S", help="Begin here, seconds.")] = None,
-    stop: Annotated[float | None, typer.Option(metavar="S", help="End here, seconds.")] = None,
+    channels: Channels = None,
+    start: Start = None,
+    stop: Stop = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier tracks in the output folder.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print tracks.json on stdout, nothing else.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    quiet: Quiet = False,
     no_picture: Annotated[bool, typer.Option("--no-picture", help="Leave out tracks.png.")] = False,
 ) -> None:
     """Follow the sources of a recording: where each is at every moment, when it sounds, who is who after a crossing."""
     target = out if out is not None else Path(f"{inputs[0].stem}-tracks")
-    if array is None:
-        raise GeometryError("no array came; say which with --array NAME or --array FILE; `arrayscene array list` shows the names")
+    array = required(array)
     wanted_channels = channel_numbers(channels)
     wanted = [] if formats == "none" else [name.strip() for name in formats.split(",")]
 

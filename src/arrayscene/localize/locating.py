@@ -10,12 +10,13 @@ import numpy as np
 import torch
 
 from arrayscene.array import MicrophoneArray
-from arrayscene.errors import GeometryError, RecordingError, ShapeError
+from arrayscene.errors import ShapeError
 from arrayscene.health import check
 from arrayscene.localize.finding import METHODS, Found, find
 from arrayscene.localize.located import Located
 from arrayscene.localize.measuring import measure
 from arrayscene.localize.surveyed import Surveyed
+from arrayscene.preparing import usable, with_array
 from arrayscene.recording import Recording
 
 SHORTEST = 0.02
@@ -61,12 +62,10 @@ def locate(
         raise ShapeError(f"locate: method {method!r} came; there are {', '.join(METHODS)}")
     if n_sources is not None and n_sources < 1:
         raise ShapeError(f"locate: n_sources={n_sources} came; 1 or more is needed, or nothing to have them counted")
-    recording = _with_array(recording, array)
+    recording = with_array(recording, array, job="locate", shortest=SHORTEST)
     health = check(recording)
-    if len(health.good) < 2:
-        raise RecordingError(f"locate: {len(health.good)} of {recording.n_mics} channels can be used and two are needed")
     rows = list(health.good)
-    good = (recording if len(rows) == recording.n_mics else recording.select(rows)).equalized()
+    good = usable(recording, rows, job="locate").equalized()
     warnings = [*recording.notes, *(finding.message for finding in health.findings if finding.severity != "note")]
     with torch.inference_mode():
         heard = Surveyed(good, health.dc[rows], report)
@@ -104,20 +103,3 @@ def _doubts(heard: Surveyed, found: Found, n_sources: int | None) -> list[str]:
     if heard.views and found.places is None and len(found.directions.azimuth):
         sentences.append("No two parts of the array agree on a source: directions are those of one part alone.")
     return sentences
-
-
-def _with_array(
-    recording: Recording | str | Path | Sequence[str | Path], array: MicrophoneArray | str | Path | None
-) -> Recording:
-    microphones = None if array is None else MicrophoneArray.resolve(array)
-    if not isinstance(recording, Recording):
-        recording = Recording.read(recording, array=microphones)
-    elif microphones is not None:
-        recording = recording.with_array(microphones)
-    if recording.array is None:
-        raise GeometryError("locate: the recording has no array; pass array=..., e.g. MicrophoneArray.preset('respeaker-usb-4')")
-    if recording.array.ambiguity == "all":
-        raise GeometryError(f"locate: array {recording.array.name!r} has one microphone; directions need at least two")
-    if recording.duration < SHORTEST:
-        raise RecordingError(f"locate: {recording.duration:.3f} s of audio came; at least {SHORTEST} s is needed")
-    return recording
