@@ -1,7 +1,7 @@
-"""Diffusion from several starts, against the starts themselves, on scenes that no tuning has seen.
+"""Diffusion from several starts, against the starts themselves.
 
 Two talkers of speakers that neither network nor prior was trained with, 3 microphones on a ring of 20 cm, T60 0.2 to 0.5 s, SNR
-20 to 30 dB, 4 s (the rooms of `arrayscene bench`, numbers from 7100). The number of talkers is told, nothing else. Target: each
+20 to 30 dB, 4 s (the rooms of `arrayscene bench`, numbers from 7000). The number of talkers is told, nothing else. Target: each
 talker's reverberant image at the first microphone. Starts are `recover`'s methods; every diffusion makes the same number of draws
 from its start. Step (start) and step (truth): a single proximal step towards the recording, without prior, for the A of TAPS
 frames that predicts the microphones best from the start, and from the truth: what the recording alone can add, found blindly, and
@@ -37,7 +37,7 @@ from arrayscene.metrics import match_sources
 from arrayscene.response import ConvolutiveResponse, Response, far_field, fit_convolutive
 from arrayscene.worlds import Speech
 
-N_SCENES, FIRST, RATE, SECONDS = 20, 7100, 16000, 4
+N_SCENES, FIRST, RATE, SECONDS = 20, 7000, 16000, 4
 TAPS = 12
 STARTS = ("network", "wiener", "ilrma")
 """`auto` is `network` here."""
