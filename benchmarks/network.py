@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -32,12 +33,7 @@ def main() -> None:
     torch.set_num_threads(1)
     root, n = shared_data(), int(sys.argv[1]) if len(sys.argv) > 1 else N_SCENES
     rows = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        speech = Speech.folder(root / "speech_train" / "librispeech_train-clean-100").split("test")
-        for clips in speech.clips.values():
-            for clip in clips:
-                (folder / clip.path.name).symlink_to(clip.path.resolve())
+    with speech_unseen(root) as folder:
         for kind in KINDS:
             scenes = make_scenes(kind, n, seconds=SECONDS, speech=folder, first=FIRST)
             made = ((scene.samples, scene.targets, MicrophoneArray.resolve(scene.array)) for scene in scenes)
@@ -48,6 +44,17 @@ def main() -> None:
     rows.append(_summary("all simulated", simulated))
     rows[-1].pop("scores")
     write_table("network", __doc__ or "", describe(), list(rows[0]), rows)
+
+
+@contextmanager
+def speech_unseen(root: Path) -> Iterator[Path]:
+    """A folder with the speech of those whom the training kept for testing."""
+    with tempfile.TemporaryDirectory() as name:
+        speech = Speech.folder(root / "speech_train" / "librispeech_train-clean-100").split("test")
+        for clips in speech.clips.values():
+            for clip in clips:
+                (Path(name) / clip.path.name).symlink_to(clip.path.resolve())
+        yield Path(name)
 
 
 def _row(kind: str, scenes: Iterator[tuple[np.ndarray, np.ndarray, MicrophoneArray]]) -> dict[str, object]:

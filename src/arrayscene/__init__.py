@@ -10,6 +10,7 @@
     decoders/      Decoder: D, from microphones to sources
     recovery.py    recover: the whole line, one page
     scene.py       Scene and Source: what was recovered
+    tracking/      track: sources that move, and who is who
     report/        write_scene: the scene as a folder to read and hear
     simulate/      simulate_scene: recordings with known truth
     datasets/      AudioDiffusionDataset: scenes to train on
@@ -18,6 +19,7 @@
     worlds/        World: any number of scenes with known truth, for training and testing
     metrics/       how close a result is to the truth
     imaging/       sound_map: how loud it is at each point of a plane, a sphere or a box
+    evaluation/    evaluate: a result on disk against a truth on disk
 
 Names are imported when they are first used, so `import arrayscene` costs next to nothing.
 """
@@ -28,7 +30,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from arrayscene import datasets, decoders, diffusion, imaging, localize, metrics, networks, report, response, simulate, worlds
+    from arrayscene import (
+        datasets,
+        decoders,
+        diffusion,
+        evaluation,
+        imaging,
+        localize,
+        metrics,
+        networks,
+        report,
+        response,
+        simulate,
+        tracking,
+        worlds,
+    )
     from arrayscene.array import MicrophoneArray
     from arrayscene.datasets import AudioDiffusionDataset
     from arrayscene.decoders import Decoder, Estimate
@@ -41,6 +57,7 @@ if TYPE_CHECKING:
         ShapeError,
     )
     from arrayscene.imaging import SoundMap, sound_map
+    from arrayscene.localize import locate
     from arrayscene.networks import AudioDiffusionNet
     from arrayscene.recording import Recording
     from arrayscene.recovery import recover
@@ -74,9 +91,11 @@ __all__ = [
     "datasets",
     "decoders",
     "diffusion",
+    "evaluation",
     "imaging",
     "load_voice",
     "localize",
+    "locate",
     "metrics",
     "networks",
     "recover",
@@ -85,6 +104,7 @@ __all__ = [
     "simulate",
     "simulate_scene",
     "sound_map",
+    "tracking",
     "voice_names",
     "worlds",
     "write_scene",
@@ -109,6 +129,7 @@ _HOMES = {
     "SoundMap": "imaging",
     "Source": "scene",
     "load_voice": "voices",
+    "locate": "localize",
     "recover": "recovery",
     "simulate_scene": "simulate",
     "sound_map": "imaging",

@@ -106,6 +106,19 @@ def active_segments(
     return _merge(np.clip(segments, 0.0, recording.duration), min_pause)
 
 
+def active_level_db(signal: NDArray[Any], active: NDArray[Any], sample_rate: int) -> float:
+    """RMS in dB re full scale over the active stretches, or over everything where there is none.
+
+    Args:
+        signal: (sample,).
+        active: (segment, 2) start and end in seconds.
+        sample_rate: hertz.
+    """
+    stretches = [signal[int(start * sample_rate) : int(np.ceil(stop * sample_rate))] for start, stop in active] or [signal]
+    energy = sum(float(np.dot(part, part)) for part in stretches)
+    return 10 * float(np.log10(max(energy / max(sum(map(len, stretches)), 1), 1e-20)))
+
+
 def split_by_activity(
     recording: Recording, *, hangover: float = 0.1, min_active: float = 0.1, min_pause: float = 0.3
 ) -> list[Recording]:

@@ -47,14 +47,20 @@ from arrayscene.errors import ShapeError
 from arrayscene.networks import SceneNet
 from arrayscene.stft import STFT
 
-SECONDS: Final = {"longest": 0.512, "longer": 0.384, "long": 0.256, "middle": 0.128, "short": 0.064}
+SECONDS: Final = {"slowest": 0.768, "longest": 0.512, "longer": 0.384, "long": 0.256, "middle": 0.128, "short": 0.064}
 """Windows: long ones hold most of a room's response, short ones are about as long as speech stays the same."""
 
 SHORTEST_TO_LEARN: Final = 1.0
 """Seconds below which a separation has too little to learn from, and masks in shorter windows do better."""
 
 LONG_ENOUGH: Final = 4.0
-"""Seconds from which on the longest windows separate better."""
+"""Seconds from which on windows longer than "long" separate better."""
+
+DRY: Final = 0.29
+"""T60 in seconds, as `decay_time` finds it, below which shorter windows separate better."""
+
+RINGING: Final = 0.55
+"""The same above which longer ones do."""
 
 MAX_MICS: Final = 8
 """Microphones that a learning decoder uses: its cost grows with their square."""
@@ -149,6 +155,7 @@ def choose(
     duration: float,
     sample_rate: int,
     guided: bool = False,
+    reverberation: float | None = None,
     network: SceneNet | None = None,
     draws: int | None = None,
 ) -> Choice:
@@ -161,6 +168,7 @@ def choose(
         duration: seconds that the decoder can learn from.
         sample_rate: hertz.
         guided: whether it is known when each source sounds.
+        reverberation: T60 in seconds, if known; windows are as long as it asks for.
         network: what "network", "auto" and "diffusion" refine with; None: the one that the package ships.
         draws: of "diffusion"; None: `DRAWS`.
 
@@ -200,7 +208,7 @@ def choose(
         why = "one source: nothing for the network to take apart, so the noise of the quiet moments is taken out"
         return Choice(lambda _: QuietNoiseWiener(), transforms["short"], method, why, MAX_MICS)
     if method in ("wiener", "network"):
-        make, stft = _wiener(separable, duration, transforms, masks, refined=method == "network", network=network)
+        make, stft = _wiener(separable, duration, reverberation, transforms, masks, refined=method == "network", network=network)
         return Choice(make, stft, method, why, MAX_MICS)
     if method == "diffusion":
         alike = choose(
@@ -210,6 +218,7 @@ def choose(
             duration=duration,
             sample_rate=sample_rate,
             guided=guided,
+            reverberation=reverberation,
             network=network,
         )
         if n_sources <= 1 or duration < SHORTEST_TO_LEARN:
@@ -220,7 +229,7 @@ def choose(
             why=f"{why}: draws around what the network finds, by a prior of speech",
         )
     if method == "wpe":
-        make, stft = _wiener(separable, duration, transforms, masks)
+        make, stft = _wiener(separable, duration, reverberation, transforms, masks)
         if n_sources <= 1:
             make, stft = (lambda _: QuietNoiseWiener()), transforms["short"]
         return Choice(lambda s: Dereverberated(make(s), WPE(8, delay=4, context=1)), stft, method, why, MAX_MICS)
@@ -259,9 +268,22 @@ def _touching(stretches: Stretches | None, stft: STFT, sample_rate: int) -> Segm
     return Segments.in_seconds(wider, stft=stft, sample_rate=sample_rate)
 
 
+def _windows(duration: float, reverberation: float | None) -> tuple[str, str]:
+    """Names of the windows of the first separation and of the guided one."""
+    if duration < LONG_ENOUGH:
+        # Each frequency has few frames to learn from.
+        return "long", "long"
+    if reverberation is not None and reverberation < DRY:
+        return "long", "longer"
+    if reverberation is not None and reverberation > RINGING and duration >= 1.5 * LONG_ENOUGH:
+        return "longest", "slowest"
+    return "longer", "longest"
+
+
 def _wiener(
     separable: bool,
     duration: float,
+    reverberation: float | None,
     transforms: dict[str, STFT],
     masks: Callable[[STFT, Stretches | None], Clustering],
     *,
@@ -278,11 +300,10 @@ def _wiener(
         return lambda s: SDWMWF(masks(middle, s)), middle
     if not separable:
         return lambda s: last(MultichannelWiener(SDWMWF(masks(long, s)), short, long)), short
-    # Long windows need time: each frequency has few frames to learn from.
-    wide = widest = long
+    wide, widest = (transforms[name] for name in _windows(duration, reverberation))
     if duration >= LONG_ENOUGH:
         # Half-overlapping frames tell the first separation as much as the guided one learns from twice as many.
-        wide, widest = STFT(transforms["longer"].n_fft, transforms["longer"].n_fft // 2), transforms["longest"]
+        wide = STFT(wide.n_fft, wide.n_fft // 2)
 
     def make(stretches: Stretches | None) -> Decoder:
         separation = AuxIVA(model="banded", update="iss", n_iter=N_ITER, n_sweeps=1, loading=1e-3)

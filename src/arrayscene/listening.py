@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from arrayscene.diarisation import cut
 from arrayscene.localize import OMP, SRPPHAT, Directions, Grid, find_directions, localization_stft
 from arrayscene.localize.grid import embed
+from arrayscene.localize.omp import MANY_MICS, WELL_EXPLAINED
 from arrayscene.localize.speakers import SpeakerVotes
 from arrayscene.recording import Recording
 from arrayscene.scene import SoundMap
@@ -30,12 +31,6 @@ SAME_SOURCE = 2 * np.sin(np.deg2rad(15.0) / 2)
 
 SEEN_IN = 2
 """Blocks in which a source must be found, where there are at least ten: a chance peak does not come back."""
-
-MANY_MICS = 16
-"""Microphones from which on matching pursuit is tried as well."""
-
-WELL_EXPLAINED = 0.2
-"""Pursuit is believed where its directions leave less than this of the recording: little reverberation, many microphones."""
 
 
 class Heard(NamedTuple):
@@ -115,7 +110,7 @@ def listen(
         report("localise", number / n_blocks)
         y = stft(torch.from_numpy(samples))
         survey = srp.survey(y)
-        votes.append(survey.votes)
+        votes.append(survey.by_band)
         directions = None if pursuit is None else pursuit(y, n_sources)
         if pursuit is not None and directions is not None and pursuit.unexplained(y, directions) >= WELL_EXPLAINED:
             directions = None

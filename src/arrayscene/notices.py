@@ -14,6 +14,7 @@ from arrayscene.health import Health
 from arrayscene.listening import Heard, block_count
 from arrayscene.localize import direction_grid
 from arrayscene.localize.speakers import ALONE_SECONDS
+from arrayscene.localize.viewpoints import WIDE
 from arrayscene.recording import Recording
 from arrayscene.unmixing import Unmixed
 
@@ -38,8 +39,9 @@ def assumptions(recording: Recording, choice: Choice, given: bool, guided: bool)
         f"The microphones are those of {array.name}: {array.zero_direction}.",
         f"File channels {', '.join(map(str, recording.channels))} are the microphones in this order;"
         f" sources are as heard by channel {recording.channels[0]}.",
-        f"Sources are far compared with the array's {100 * array.aperture:.1f} cm, so distances stay unknown; sound travels at"
-        f" {SPEED_OF_SOUND:.1f} m/s.",
+        f"Sources are far compared with the array's {100 * array.aperture:.1f} cm"
+        + ("" if array.aperture >= WIDE else ", so distances stay unknown")
+        + f"; sound travels at {SPEED_OF_SOUND:.1f} m/s.",
         f"Sources stay where they are for {stretch}.",
     ]
     if given:

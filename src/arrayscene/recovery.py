@@ -13,18 +13,21 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from arrayscene.activity import active_segments
+from arrayscene.activity import active_level_db, active_segments
 from arrayscene.array import MicrophoneArray
 from arrayscene.choice import Choice, choose
 from arrayscene.diagnosis import suspicion
 from arrayscene.diarisation import cut
-from arrayscene.errors import GeometryError, RecordingError, ShapeError
+from arrayscene.errors import GeometryError, ShapeError
 from arrayscene.health import check
-from arrayscene.listening import Heard, listen
+from arrayscene.listening import BLOCK_SECONDS, Heard, listen
 from arrayscene.localize import direction_grid
+from arrayscene.localize.measuring import known_distances
 from arrayscene.networks import SceneNet, load_scene_net
 from arrayscene.notices import assumptions, suspicions, warnings_about
+from arrayscene.preparing import usable, with_array
 from arrayscene.recording import Recording
+from arrayscene.reverberation import decay_time
 from arrayscene.scene import Scene, Source
 from arrayscene.unmixing import Unmixed, unmix
 
@@ -76,7 +79,7 @@ def recover(
     with sources and duration only (long recordings are worked on in blocks).
     """
     report = progress or (lambda step, fraction: None)
-    recording = _with_array(recording, array)
+    recording = with_array(recording, array, job="recover", shortest=SHORTEST)
     stretches = None if activity is None else _stretches(activity, recording.duration)
     _check_request(n_sources, directions, stretches)
     if draws is not None and (method != "diffusion" or draws < 1):
@@ -87,7 +90,7 @@ def recover(
         with _timed(timings, "check"):
             report("check", 0.0)
             health = check(recording)
-            good = _usable(recording, health.good).equalized()
+            good = usable(recording, health.good, job="recover").equalized()
             dc = health.dc[list(health.good)]
             report("check", 0.5)
             suspects = suspicion(good)
@@ -98,7 +101,8 @@ def recover(
             choice = _choose(method, good, heard, stretches is not None, network, draws)
             unmixed = unmix(good, dc, heard, choice, stretches, report)
         with _timed(timings, "measure"):
-            sources = _measure(unmixed, heard, good, stretches, report)
+            distances = known_distances(good, dc, heard.azimuth, heard.elevation)
+            sources = _measure(unmixed, heard, good, stretches, distances, report)
     assert good.array is not None
     # From here on the channel map says which channels of this file were used, not which ones the device has.
     used = replace(good.array, channels=good.channels, hardware_channels=None)
@@ -120,24 +124,6 @@ def recover(
         inputs=recording.inputs,
         timings=timings,
     )
-
-
-def _with_array(
-    recording: Recording | str | Path | Sequence[str | Path], array: MicrophoneArray | str | Path | None
-) -> Recording:
-    """The recording with the array attached, or an error that says what is missing."""
-    microphones = None if array is None else MicrophoneArray.resolve(array)
-    if not isinstance(recording, Recording):
-        recording = Recording.read(recording, array=microphones)
-    elif microphones is not None:
-        recording = recording.with_array(microphones)
-    if recording.array is None:
-        raise GeometryError("recover: the recording has no array; pass array=..., e.g. MicrophoneArray.preset('respeaker-usb-4')")
-    if recording.array.ambiguity == "all":
-        raise GeometryError(f"recover: array {recording.array.name!r} has one microphone; directions need at least two")
-    if recording.duration < SHORTEST:
-        raise RecordingError(f"recover: {recording.duration:.3f} s of audio came; at least {SHORTEST} s is needed")
-    return recording
 
 
 def _check_request(n_sources: int | None, directions: Sequence[Any] | None, activity: Mapping[str, NDArray[Any]] | None) -> None:
@@ -181,16 +167,6 @@ def _as_pairs(directions: Sequence[tuple[float, float] | float] | None) -> list[
     return [(azimuth, elevation) for azimuth, elevation in pairs]
 
 
-def _usable(recording: Recording, rows: Sequence[int]) -> Recording:
-    """The channels that work; at least two."""
-    if len(rows) < 2:
-        raise RecordingError(
-            f"recover: {len(rows)} of {recording.n_mics} channels can be used and at least two are needed;"
-            " `arrayscene.health.check` says why"
-        )
-    return recording if len(rows) == recording.n_mics else recording.select(rows)
-
-
 def _network(weights: str | Path | None, method: str) -> SceneNet | None:
     if weights is None:
         return None
@@ -209,13 +185,25 @@ def _choose(method: str, good: Recording, heard: Heard, guided: bool, network: S
         duration=good.duration,
         sample_rate=good.sample_rate,
         guided=guided,
+        reverberation=_reverberation(good),
         network=network,
         draws=draws,
     )
 
 
+def _reverberation(good: Recording) -> float | None:
+    """T60 of the first block, as the first microphone hears it."""
+    _, block = next(iter(good.blocks(min(BLOCK_SECONDS, good.duration), 0.0)))
+    return decay_time(block.samples[0], good.sample_rate)
+
+
 def _measure(
-    unmixed: Unmixed, heard: Heard, good: Recording, activity: Mapping[str, NDArray[Any]] | None, report: Progress
+    unmixed: Unmixed,
+    heard: Heard,
+    good: Recording,
+    activity: Mapping[str, NDArray[Any]] | None,
+    distances: Sequence[float | None],
+    report: Progress,
 ) -> list[Source]:
     """Levels, activity and confidence; loudest first."""
     assert good.array is not None
@@ -229,8 +217,8 @@ def _measure(
             Source(
                 azimuth=float(heard.azimuth[n]) if grid.azimuth_known else None,
                 elevation=float(heard.elevation[n]),
-                distance=None,
-                level_db=_level(signal, active, good.sample_rate),
+                distance=distances[n],
+                level_db=active_level_db(signal, active, good.sample_rate),
                 active=active,
                 confidence=float(np.sqrt(heard.support[n] * unmixed.agreement[n])),
                 signal=signal,
@@ -240,13 +228,6 @@ def _measure(
         )
     report("measure", 1.0)
     return sorted(sources, key=lambda source: -source.level_db)
-
-
-def _level(signal: np.ndarray[Any, Any], active: np.ndarray[Any, Any], sample_rate: int) -> float:
-    """RMS in dB re full scale over the active stretches, or over everything where there is none."""
-    stretches = [signal[int(start * sample_rate) : int(np.ceil(stop * sample_rate))] for start, stop in active] or [signal]
-    energy = sum(float(np.dot(part, part)) for part in stretches)
-    return 10 * float(np.log10(max(energy / max(sum(map(len, stretches)), 1), 1e-20)))
 
 
 @contextmanager

@@ -6,8 +6,6 @@ import csv
 import io
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 from arrayscene.activity import FloatArray
 from arrayscene.audio_writer import AudioWriter
 from arrayscene.errors import RecordingError
+from arrayscene.folder import fill_folder
 from arrayscene.recording import Recording
 
 LIST = "segments.json"
@@ -93,20 +92,14 @@ def write_segments(
     if len(segments) == 0:
         raise RecordingError("segments: nothing sounds in the recording, so there is nothing to write")
     check_folder(directory, overwrite)
-    target = Path(directory).resolve()
-    work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
-    try:
-        found = _write_all(recording, segments, work, suffix, subtype, progress)
-        found = [replace(part, start_s=part.start_s + offset, end_s=part.end_s + offset) for part in found]
-        _write_lists(recording, found, work)
-        # mkdtemp keeps others out; the finished folder follows the user's mask like any other.
-        mask = os.umask(0)
-        os.umask(mask)
-        work.chmod(0o777 & ~mask)
-        _put_in_place(work, target)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
+    found: list[SegmentFile] = []
+
+    def fill(folder: Path) -> None:
+        parts = _write_all(recording, segments, folder, suffix, subtype, progress)
+        found.extend(replace(part, start_s=part.start_s + offset, end_s=part.end_s + offset) for part in parts)
+        _write_lists(recording, found, folder)
+
+    fill_folder(directory, fill)
     return found
 
 
@@ -166,17 +159,3 @@ def _earlier_files(folder: Path) -> set[str]:
         return {LIST, TABLE, *(str(segment["file"]) for segment in listed)}
     except (OSError, ValueError, KeyError, TypeError):
         return set()
-
-
-def _put_in_place(work: Path, target: Path) -> None:
-    if not target.exists():
-        work.rename(target)
-        return
-    aside = work.with_suffix(".old")
-    target.rename(aside)
-    try:
-        work.rename(target)
-    except BaseException:
-        aside.rename(target)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)

@@ -73,3 +73,12 @@ def test_a_talker_at_the_end_of_a_line_counts_as_much_as_one_abreast() -> None:
         away = line.embedding[:, 0] - line.embedding[np.abs(np.degrees(line.azimuth) - azimuth).argmin(), 0]
         found = find_directions(np.exp(-0.5 * (away / 0.05) ** 2), line)
         assert degrees(found.azimuth) == pytest.approx([azimuth], abs=12)
+
+
+def test_a_peak_that_few_bands_see_does_not_count_unless_they_see_nothing_else() -> None:
+    sources = votes([(0, 1.0), (60, 0.8)], background=0.5)
+    between = votes([(30, 0.6)])
+    bands = np.stack([sources + (between if band < 4 else 0) for band in range(12)])
+    assert sorted(degrees(find_directions(bands, RING).azimuth)) == pytest.approx([0, 60], abs=2)
+    tone = np.stack([sources if band != 5 else 3 * votes([(150, 1.0)]) for band in range(12)])
+    assert sorted(degrees(find_directions(tone, RING).azimuth)) == pytest.approx([0, 60, 150], abs=2)

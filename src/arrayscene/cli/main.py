@@ -11,7 +11,7 @@ from typing import Annotated, Any, TextIO
 import typer
 from typer.core import TyperGroup
 
-from arrayscene.cli import array, bench, convert, demo, doctor, recover, simulate, sound_map, train
+from arrayscene.cli import array, bench, convert, demo, doctor, evaluate, locate, recover, simulate, sound_map, track, train
 from arrayscene.errors import ArraySceneError
 
 USER_ERROR = 2
@@ -53,10 +53,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("recover", short_help="A recording in, a scene out.")(recover.recover)
+app.command("locate", short_help="Where the sources are, and how loud.")(locate.locate)
+app.command("track", short_help="Follow sources that move.")(track.track)
 app.add_typer(array.app, name="array", short_help="Known arrays, and what an array looks like.")
 app.command("map", short_help="Where it is loud: sound maps as pictures and numbers.")(sound_map.sound_map)
 app.command("convert", short_help="Another format, rate or choice of channels.")(convert.convert)
 app.command("simulate", short_help="Talkers in a room, with the truth beside.")(simulate.simulate)
+app.command("evaluate", short_help="A result against the truth of a simulation.")(evaluate.evaluate)
 app.command("demo", short_help="See it work without a recording.")(demo.demo)
 app.command("bench", short_help="Methods and peers on the same scenes.")(bench.bench)
 app.command("train", short_help="Train a network, or go on with a training.")(train.train)

@@ -71,7 +71,7 @@ def sound_map(
     if array is None:
         raise GeometryError("no array came; say which with --array NAME or --array FILE; `arrayscene array list` shows the names")
 
-    from arrayscene.simulate.folder import check_new
+    from arrayscene.folder import check_new
 
     check_new(target)
     numbers = channel_numbers(channels)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from arrayscene.errors import RecordingError
+from arrayscene.folder import write_new
 from arrayscene.imaging.cross_spectra import Progress
 from arrayscene.imaging.pictures import map_figure
 from arrayscene.imaging.result import SoundMap
-from arrayscene.simulate.folder import check_new
 
 
 def write_map(
@@ -47,22 +44,7 @@ def write_map(
 
     Cost: about 0.3 s a picture.
     """
-    target = Path(directory)
-    check_new(target)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
-        try:
-            _fill(sound_map, work, list(frames), range_db, microphones, progress)
-            # mkdtemp keeps others out; a finished folder is as readable as its parent.
-            work.chmod(target.parent.stat().st_mode & 0o777)
-            work.rename(target)
-        except BaseException:
-            shutil.rmtree(work, ignore_errors=True)
-            raise
-    except OSError as error:
-        raise RecordingError(f"{target}: {error.strerror or error}; choose a folder that you may write to") from error
-    return target
+    return write_new(directory, lambda folder: _fill(sound_map, folder, list(frames), range_db, microphones, progress))
 
 
 def picture_name(sound_map: SoundMap, band: int) -> str:

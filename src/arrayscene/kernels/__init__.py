@@ -35,14 +35,17 @@ from arrayscene.kernels.recursive_wpe import recursive_prediction, recursive_pre
 from arrayscene.kernels.solve import solve_positive, solve_positive_torch
 from arrayscene.kernels.spherical import spherical_waves, spherical_waves_torch
 from arrayscene.kernels.tiss import tiss_sweep, tiss_sweep_torch
+from arrayscene.kernels.votes import coherence_phases, coherence_phases_torch, vote_heaps, vote_heaps_torch
 from arrayscene.kernels.whitening import Whitened, whiten, whiten_torch
 from arrayscene.kernels.wiener import image_statistics, image_statistics_torch, multichannel_wiener, multichannel_wiener_torch
 from arrayscene.kernels.wpe import prediction_filter, prediction_filter_torch
 
 __all__ = [
     "HALF_WIDTH",
+    "Compile every kernel and hold it to its torch statement on a small case; the sentence says how it went.",
     "Principal",
     "Whitened",
+    "",
     "add_pulses",
     "add_pulses_torch",
     "banded_weights",
@@ -51,6 +54,8 @@ __all__ = [
     "cacgmm_rounds_torch",
     "clean_sc",
     "clean_sc_torch",
+    "coherence_phases",
+    "coherence_phases_torch",
     "component_weights",
     "exact_covariance",
     "exact_covariance_torch",
@@ -98,6 +103,8 @@ __all__ = [
     "stacked_past",
     "tiss_sweep",
     "tiss_sweep_torch",
+    "vote_heaps",
+    "vote_heaps_torch",
     "whiten",
     "whiten_torch",
 ]

@@ -68,6 +68,15 @@ def direction_grid(array: MicrophoneArray) -> Grid:
     return Grid(*to_angles(points), embedding=points @ (axes * extents[:, None]).T)
 
 
+def with_zenith(grid: Grid) -> Grid:
+    """The grid of a level array with straight up as one more direction, the last: sound from there differs from all azimuths."""
+    return grid._replace(
+        azimuth=np.append(grid.azimuth, 0.0),
+        elevation=np.append(grid.elevation, np.pi / 2),
+        embedding=np.concatenate([grid.embedding, np.zeros_like(grid.embedding[:1])]),
+    )
+
+
 def embed(grid: Grid, azimuth: float, elevation: float) -> FloatArray:
     """(k,) embedding of a direction in radians: that of the grid's nearest direction."""
     nearest = to_vectors(grid.azimuth, grid.elevation) @ to_vectors(np.asarray(azimuth), np.asarray(elevation))

@@ -25,6 +25,12 @@ N_SNAPSHOTS = 4
 LEAST_DROP = 0.3
 """A further source must take this share of the residual of all before it, or it is not counted."""
 
+MANY_MICS = 16
+"""Microphones from which on pursuit is tried beside the votes of `SRPPHAT`."""
+
+WELL_EXPLAINED = 0.2
+"""It is believed where its directions leave less than this of the recording: little reverberation, many microphones."""
+
 MAX_SOURCES = 8
 SWEEPS = 2
 """Times that every direction is looked for again, given the others, when one is added."""

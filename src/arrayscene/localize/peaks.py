@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,11 +22,15 @@ SEPARATION = 2 * np.sin(np.deg2rad(17.0) / 2)
 CLOSEST = 2 * np.sin(np.deg2rad(10.0) / 2)
 """Least distance when the user gave the count."""
 
-RELATIVE = 0.12
+RELATIVE = 0.1
 """A peak counts if it reaches this share of the highest; below lie reflections."""
 
-ABOVE_UNIFORM = 1.2
+ABOVE_UNIFORM = 1.05
 """... and this multiple of what votes spread evenly over all directions would give."""
+
+IN_HALF_THE_BANDS, IN_SOME_BANDS = 1.1, 1.8
+"""... and the median over the bands reaches the first, or the root mean square the second of these multiples. Between two
+sources wide lobes meet at low frequencies and get votes there, hardly ever elsewhere; a tone gets many in its own bands."""
 
 STRONGEST_ABOVE_UNIFORM = 1.6
 """Where even the highest peak stays below this multiple, the votes are noise and there is no source at all."""
@@ -45,22 +50,33 @@ class Directions(NamedTuple):
 
 
 def find_directions(votes: NDArray[Any], grid: Grid, n_sources: int | None = None) -> Directions:
-    """Peaks of the smoothed votes.
+    """Peaks of the smoothed votes, each at the mean direction of the votes around it.
 
     Args:
-        votes: (direction,) on `grid`.
+        votes: (band, direction) or (direction,) on `grid`.
         grid: directions.
         n_sources: how many to return; None counts the peaks that stand out.
     """
+    chosen, support = find_peaks(votes, grid, n_sources)
+    azimuth, elevation = mean_directions(np.atleast_2d(votes).sum(axis=0), grid, chosen)
+    return Directions(azimuth, elevation, support)
+
+
+def find_peaks(votes: NDArray[Any], grid: Grid, n_sources: int | None = None) -> tuple[list[int], NDArray[np.float64]]:
+    """Peaks of the smoothed votes: (source,) indices into the grid, strongest first, and support as of `Directions`.
+
+    The arguments are those of `find_directions`.
+    """
+    by_band = np.atleast_2d(votes)
+    votes = by_band.sum(axis=0)
     total = votes.sum()
     if total <= 0 and n_sources is None:
-        return Directions(np.zeros(0), np.zeros(0), np.zeros(0))
+        return [], np.zeros(0)
     distance = np.linalg.norm(grid.embedding[:, None] - grid.embedding[None], axis=-1)
     kernel = np.exp(-0.5 * (distance / KERNEL) ** 2)
     # The kernel's mass is less at the edge of a half circle or half sphere: votes there are not fewer for it.
     smooth = kernel @ votes / kernel.sum(axis=1)
     uniform = max(total / len(votes), np.finfo(float).tiny)
-    chosen: list[int] = []
     order = np.argsort(-smooth, kind="stable")
     highest = smooth[order[0]]
     apart = SEPARATION if n_sources is None else CLOSEST
@@ -70,34 +86,55 @@ def find_directions(votes: NDArray[Any], grid: Grid, n_sources: int | None = Non
         least = max(RELATIVE * highest, ABOVE_UNIFORM * uniform)
     else:
         least = np.inf
+    heard: list[int] = []
+    doubtful: list[int] = []
     for index in order:
-        if smooth[index] < least or len(chosen) == n_sources:
+        if smooth[index] < least or len(heard) == n_sources:
             break
         is_peak = smooth[index] >= smooth[distance[index] < apart / 2].max()
-        if is_peak and all(distance[index, other] >= apart for other in chosen):
-            chosen.append(int(index))
-    # A count beyond the number of peaks is filled with the best directions that are left.
-    for index in order:
-        if n_sources is None or len(chosen) >= n_sources:
-            break
-        if all(distance[index, other] >= CLOSEST for other in chosen):
-            chosen.append(int(index))
-    azimuth, elevation = _refine(votes, grid, distance, chosen)
-    support = smooth[chosen] / max(highest, np.finfo(float).tiny)
-    return Directions(azimuth, elevation, support)
+        if is_peak and all(distance[index, other] >= apart for other in (*heard, *doubtful)):
+            (heard if _is_heard(by_band, kernel[index] / kernel[index].sum()) else doubtful).append(int(index))
+    chosen = heard
+    if n_sources is not None:
+        # A count beyond the number of peaks is filled with the best directions that are left.
+        for index in (*doubtful, *order):
+            if len(chosen) < n_sources and all(distance[index, other] >= CLOSEST for other in chosen):
+                chosen.append(int(index))
+        chosen.sort(key=lambda index: -smooth[index])
+    return chosen, smooth[chosen] / max(highest, np.finfo(float).tiny)
 
 
-def _refine(
-    votes: NDArray[Any], grid: Grid, distance: NDArray[Any], chosen: list[int]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean direction of the votes around each peak; votes nearer to another peak are left out."""
+def _is_heard(by_band: NDArray[Any], kernel: NDArray[Any]) -> bool:
+    """Whether enough bands, as multiples of their evenly spread votes, speak for the place under the kernel (direction,)."""
+    share = (by_band @ kernel) / np.maximum(by_band.mean(axis=1), np.finfo(float).tiny)
+    return bool(np.median(share) >= IN_HALF_THE_BANDS or np.sqrt(np.mean(share**2)) >= IN_SOME_BANDS)
+
+
+def mean_directions(votes: NDArray[Any], grid: Grid, chosen: list[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Azimuth and elevation of the mean of the votes around each peak; votes nearer to another peak are left out."""
     if not chosen:
         return np.zeros(0), np.zeros(0)
     vectors = to_vectors(grid.azimuth, grid.elevation)
-    nearest = distance[chosen].argmin(axis=0)
+    distance = np.linalg.norm(grid.embedding[chosen][:, None] - grid.embedding[None], axis=-1)
+    nearest = distance.argmin(axis=0)
     azimuth, elevation = np.empty(len(chosen)), np.empty(len(chosen))
     for n, index in enumerate(chosen):
-        weight = votes * np.exp(-0.5 * (distance[index] / SCATTER) ** 2) * (nearest == n)
+        weight = votes * np.exp(-0.5 * (distance[n] / SCATTER) ** 2) * (nearest == n)
         mean = weight @ vectors if weight.sum() > 0 else vectors[index]
         azimuth[n], elevation[n] = to_angles(mean)
     return azimuth, elevation if grid.elevation_known else np.zeros_like(elevation)
+
+
+def own_votes(where: NDArray[Any], weight: NDArray[Any], grid: Grid, indices: Sequence[int], source: int) -> NDArray[np.float64]:
+    """(band, time) votes for one of the sources: those within its scatter that are not nearer to another.
+
+    Args:
+        where: (band, time) of a `Survey`.
+        weight: likewise.
+        grid: directions.
+        indices: of the sources on it.
+        source: which of them.
+    """
+    away = np.linalg.norm(grid.embedding[:, None] - grid.embedding[list(indices)][None], axis=-1)
+    near = np.exp(-0.5 * (away[:, source] / SCATTER) ** 2) * (away.argmin(axis=1) == source)
+    return np.asarray(weight * near[where])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from arrayscene.constants import SPEED_OF_SOUND
 from arrayscene.errors import ShapeError
 from arrayscene.localize.grid import Grid, direction_grid
 from arrayscene.localize.peaks import Directions, find_directions
-from arrayscene.response import far_field
+from arrayscene.response import Response, far_field
 from arrayscene.stft import STFT
 
 BAND_RATIO = 1.25
@@ -26,6 +27,12 @@ SMOOTHING = 4
 MAX_MICS = 8
 """Microphones used, spread as widely as possible: more pairs cost time and tell little."""
 
+CONTRAST = 8.0
+"""Slope of shares by steered power: a source whose power is 0.3 above another's gets eleven times as much."""
+
+N_UPDATES = 60
+"""Multiplicative updates of a fit; after so many it stands still."""
+
 QUIET = 0.02
 """Share of a band's mean power below which a frame does not vote."""
 
@@ -34,12 +41,20 @@ class Survey(NamedTuple):
     """What SRP-PHAT saw.
 
     Attributes:
-        votes: (direction,) weight of the frames and bands whose maximum lies in each direction of the grid.
+        by_band: (band, direction) weight of the frames whose maximum lies in each direction of the grid.
         power: (direction, time) normalised steered power, -1 to 1, averaged over bands.
+        where, weight: (band, time) each single vote: its direction, as an index into the grid, and what it weighs.
     """
 
-    votes: NDArray[np.float64]
+    by_band: NDArray[np.float64]
     power: NDArray[np.float32]
+    where: NDArray[np.int32]
+    weight: NDArray[np.float32]
+
+    @property
+    def votes(self) -> NDArray[np.float64]:
+        """(direction,) votes of all bands."""
+        return np.asarray(self.by_band.sum(axis=0))
 
 
 def localization_stft(sample_rate: int) -> STFT:
@@ -62,7 +77,11 @@ class SRPPHAT(nn.Module):
         array: microphones.
         frequencies: (freq,) hertz of the frames.
         grid: directions to scan; those that the array can tell apart by default.
+        response: what the array hears from every direction of `grid`, such as a measured one; by default plane waves, around the
+            array's rigid body if it has one.
         speed_of_sound: m/s.
+
+    Raises: ShapeError where the frequencies leave no band, or the response has not one source a direction.
 
     Cost: O(frame freq pair direction), as real matrix products.
 
@@ -72,13 +91,20 @@ class SRPPHAT(nn.Module):
     """
 
     def __init__(
-        self, array: MicrophoneArray, frequencies: Tensor, *, grid: Grid | None = None, speed_of_sound: float = SPEED_OF_SOUND
+        self,
+        array: MicrophoneArray,
+        frequencies: Tensor,
+        *,
+        grid: Grid | None = None,
+        response: Response | None = None,
+        speed_of_sound: float = SPEED_OF_SOUND,
     ) -> None:
         super().__init__()
         self.array, self.grid = array, direction_grid(array) if grid is None else grid
         self.mics = array.spread(MAX_MICS)
         self.pairs = torch.tensor(list(combinations(range(len(self.mics)), 2)))
         first, second = self.pairs.T
+        known = None if response is None else self._known(response, frequencies)
         toward = far_field(
             array.select(self.mics),
             torch.tensor(self.grid.azimuth),
@@ -97,7 +123,7 @@ class SRPPHAT(nn.Module):
             if int(inside.sum()) < 3:
                 continue
             bins = inside.nonzero()[:, 0]
-            A = toward.matrix(frequencies[bins]).to(torch.complex64)
+            A = toward.matrix(frequencies[bins]).to(torch.complex64) if known is None else known[bins]
             cross = A[:, first] * A[:, second].conj()
             cross = (cross / cross.abs().clamp_min(1e-20)).permute(2, 1, 0)
             steering = torch.cat([cross.real, cross.imag], dim=1).flatten(1).contiguous()
@@ -107,40 +133,100 @@ class SRPPHAT(nn.Module):
 
     def forward(self, y: Tensor, n_sources: int | None = None) -> Directions:
         """Directions of the sources in frames (mic, freq, frame), strongest first; counted unless `n_sources` is given."""
-        return find_directions(self.survey(y).votes, self.grid, n_sources)
+        return find_directions(self.survey(y).by_band, self.grid, n_sources)
 
     def survey(self, y: Tensor) -> Survey:
         """Votes and power of frames (mic, freq, frame); votes of several blocks of a recording may be added.
 
         Raises: ShapeError for frames of another number of microphones.
         """
-        if y.ndim != 3 or y.shape[0] != self.array.n_mics:
-            raise ShapeError(f"SRPPHAT: frames of shape {tuple(y.shape)} came; ({self.array.n_mics}, freq, frame) is needed")
+        self._check(y)
         y = y.to(torch.complex64)
         n_directions = len(self.grid.azimuth)
-        votes = torch.zeros(n_directions, dtype=torch.float64)
+        votes = torch.zeros(len(self.bands), n_directions, dtype=torch.float64)
         n_times = max((y.shape[-1] - SMOOTHING) // (SMOOTHING // 2) + 1, 1)
         power = torch.zeros(n_times, n_directions)
-        first, second = self.pairs.T
-        for band, steering in self.bands:
-            part = y[self.mics, band]
-            own = _smooth(part.abs().square())
-            cross = _smooth(part[first] * part[second].conj())
-            coherence = cross / (own[first] * own[second]).sqrt().clamp_min(1e-20)
-            size = coherence.abs()
-            level = own.mean(0)
-            audible = level > 0.05 * level.mean(0, keepdim=True)
-            weight = size.mean(0).square() * audible
-            phase = coherence / size.clamp_min(1e-9) * weight
-            phase = torch.cat([phase.real, phase.imag]).movedim(-1, 0).flatten(1)
-            steered = phase @ steering.T / (len(self.pairs) * weight.sum(0).clamp_min(1e-9))[:, None]
+        where = torch.zeros(len(self.bands), n_times, dtype=torch.int64)
+        votes_of = torch.zeros(len(self.bands), n_times)
+        for n, (band, steering) in enumerate(self.bands):
+            steered, level, weight = self._steered(y[:, band], steering)
             power += steered
-            best, where = steered.max(-1)
+            best, where[n] = steered.max(-1)
             loud = level.mean(0)
             share = weight.sum(0) / weight.shape[0]
-            vote = best.clamp_min(0).square() * share * (loud > QUIET * loud.mean())
-            votes.index_add_(0, where, vote.double())
-        return Survey(votes.numpy(), (power / len(self.bands)).T.contiguous().numpy())
+            votes_of[n] = best.clamp_min(0).square() * share * (loud > QUIET * loud.mean())
+            votes[n].index_add_(0, where[n], votes_of[n].double())
+        average = (power / len(self.bands)).T.contiguous().numpy()
+        return Survey(votes.numpy(), average, where.numpy().astype(np.int32), votes_of.numpy())
+
+    def shares(self, y: Tensor, indices: Sequence[int], *, reverberant: bool = True) -> Tensor:
+        """(source, band, time) share that waves from each of some directions have of the power; they sum to 1.
+
+        In every band and moment the coherence is fitted by sum_s m_s A_p A_q*(f, u_s), m >= 0, in the least squares over pairs
+        and over bins by their power. What the fit leaves, reverberation and noise, is shared in proportion. A decaying room fits
+        directions from which nothing comes, so there the mean is taken with e^{8 P_s} / sum_r e^{8 P_r} of the steered powers P.
+
+        Args:
+            y: (mic, freq, frame) frames.
+            indices: directions of the sources on the grid.
+            reverberant: whether the sources' own waves leave much of the power over.
+
+        Cost: O(frame freq pair source) and `N_UPDATES` small products a band and moment.
+
+        Raises: ShapeError for frames of another number of microphones.
+
+        Reference: F. Sha et al., "Multiplicative updates for nonnegative quadratic programming", Neural Computation 2007.
+        """
+        self._check(y)
+        y = y.to(torch.complex64)
+        fitted, steered = [], []
+        for band, steering in self.bands:
+            steered.append(self._steered(y[:, band], steering[list(indices)])[0].T)
+            coherence, level = self._coherence(y[:, band])
+            weight = level / level.sum(0, keepdim=True).clamp_min(1e-30)
+            toward = steering[list(indices)].reshape(len(indices), 2, len(self.pairs), -1)
+            parts = torch.stack([coherence.real, coherence.imag])
+            seen = torch.einsum("scpf,cpft,ft->st", toward, parts, weight).clamp_min(0)
+            alike = torch.einsum("scpf,rcpf,ft->srt", toward, toward, weight)
+            fitted.append(_non_negative(alike, seen))
+        m = torch.stack(fitted, dim=1)
+        total = m.sum(0, keepdim=True)
+        shares = torch.where(total > 1e-6, m / total.clamp_min(1e-6), 1 / len(indices))
+        if not reverberant:
+            return shares
+        return (shares + torch.softmax(CONTRAST * torch.stack(steered, dim=1), dim=0)) / 2
+
+    def _steered(self, y: Tensor, steering: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(time, direction) steered power of the frames of a band; (freq, time) level and weight of its bins."""
+        coherence, level = self._coherence(y)
+        size = coherence.abs()
+        audible = level > 0.05 * level.mean(0, keepdim=True)
+        weight = size.mean(0).square() * audible
+        phase = coherence / size.clamp_min(1e-9) * weight
+        phase = torch.cat([phase.real, phase.imag]).movedim(-1, 0).flatten(1)
+        return phase @ steering.T / (len(self.pairs) * weight.sum(0).clamp_min(1e-9))[:, None], level, weight
+
+    def _coherence(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """(pair, freq, time) coherence of frames over some of them, and (freq, time) their level."""
+        first, second = self.pairs.T
+        part = y[self.mics]
+        own = _smooth(part.abs().square())
+        cross = _smooth(part[first] * part[second].conj())
+        return cross / (own[first] * own[second]).sqrt().clamp_min(1e-20), own.mean(0)
+
+    def _known(self, response: Response, frequencies: Tensor) -> Tensor:
+        """(freq, mic, direction) a given response at the microphones that are used."""
+        A = response.matrix(frequencies)
+        if A.shape != (len(frequencies), self.array.n_mics, len(self.grid.azimuth)):
+            raise ShapeError(
+                f"SRPPHAT: a response of {tuple(A.shape)} came; ({len(frequencies)} frequencies, {self.array.n_mics} microphones,"
+                f" {len(self.grid.azimuth)} directions of the grid) is needed"
+            )
+        return A[:, self.mics].to(torch.complex64)
+
+    def _check(self, y: Tensor) -> None:
+        if y.ndim != 3 or y.shape[0] != self.array.n_mics:
+            raise ShapeError(f"SRPPHAT: frames of shape {tuple(y.shape)} came; ({self.array.n_mics}, freq, frame) is needed")
 
 
 def _smooth(frames: Tensor) -> Tensor:
@@ -148,3 +234,13 @@ def _smooth(frames: Tensor) -> Tensor:
     if frames.shape[-1] < SMOOTHING:
         return frames.mean(-1, keepdim=True)
     return frames.unfold(-1, SMOOTHING, SMOOTHING // 2).mean(-1)
+
+
+def _non_negative(quadratic: Tensor, linear: Tensor) -> Tensor:
+    """(source, time) m >= 0 of least m^T Q m / 2 - b^T m, for Q (source, source, time) and b (source, time) >= 0."""
+    above, below = quadratic.clamp_min(0), (-quadratic).clamp_min(0)
+    m = torch.full_like(linear, 1 / len(linear))
+    for _ in range(N_UPDATES):
+        a, c = torch.einsum("srt,rt->st", above, m), torch.einsum("srt,rt->st", below, m)
+        m = m * (linear + (linear.square() + 4 * a * c).sqrt()) / (2 * a).clamp_min(1e-9)
+    return m

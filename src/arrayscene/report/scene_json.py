@@ -100,6 +100,7 @@ def _source(scene: Scene, source: Source, index: int) -> dict[str, Any]:
         | ({} if source.name is None else {"name": source.name})
         | {
             "distance_m": number(source.distance, 3),
+            "ambiguity": scene.ambiguity,
             "level_db": number(source.level_db, 2),
             "active": [[number(start, 3), number(stop, 3)] for start, stop in np.reshape(source.active, (-1, 2))],
             "confidence": number(source.confidence, 3),

@@ -1,6 +1,7 @@
 """Scenes made on purpose, y = A x + n, with the truth kept beside them."""
 
-from arrayscene.simulate.folder import check_new, write_simulation
+from arrayscene.folder import check_new
+from arrayscene.simulate.folder import write_simulation
 from arrayscene.simulate.placing import random_talkers
 from arrayscene.simulate.room import SimulatedScene, Talker, simulate_scene
 

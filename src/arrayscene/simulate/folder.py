@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from arrayscene.errors import RecordingError
+from arrayscene.folder import write_new
 from arrayscene.simulate.room import SimulatedScene
 
 
@@ -36,33 +34,7 @@ def write_simulation(
 
     Cost: the time to write (talkers + microphones) x samples x 4 bytes.
     """
-    target = Path(directory)
-    check_new(target)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
-        try:
-            _fill(scene, work, names, settings or {})
-            # mkdtemp keeps others out; a finished folder is as readable as its parent.
-            work.chmod(target.parent.stat().st_mode & 0o777)
-            work.rename(target)
-        except BaseException:
-            shutil.rmtree(work, ignore_errors=True)
-            raise
-    except OSError as error:
-        raise RecordingError(f"{target}: {error.strerror or error}; choose a folder that you may write to") from error
-    return target
-
-
-def check_new(directory: str | Path) -> None:
-    """Refuse early what `write_simulation` would refuse.
-
-    Raises:
-        RecordingError: the target is a file or a folder that holds something.
-    """
-    target = Path(directory)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise RecordingError(f"{target} is there already; choose a new or empty folder")
+    return write_new(directory, lambda folder: _fill(scene, folder, names, settings or {}))
 
 
 def _fill(scene: SimulatedScene, folder: Path, names: Sequence[str] | None, settings: Mapping[str, Any]) -> None:

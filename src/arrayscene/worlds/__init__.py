@@ -3,7 +3,7 @@
 from arrayscene.worlds.config import WorldConfig
 from arrayscene.worlds.dataset import WorldBatch, WorldDataset, WorldStream, collate
 from arrayscene.worlds.diffuse import diffuse_field
-from arrayscene.worlds.folder import WorldFolder, check_folder, write_world
+from arrayscene.worlds.folder import WorldFolder, check_folder, read_scene, write_world
 from arrayscene.worlds.rooms import room_responses
 from arrayscene.worlds.speech import Speech, SpeechWarning
 from arrayscene.worlds.world import World, WorldScene
@@ -21,6 +21,7 @@ __all__ = [
     "check_folder",
     "collate",
     "diffuse_field",
+    "read_scene",
     "room_responses",
     "write_world",
 ]

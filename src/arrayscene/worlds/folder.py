@@ -159,7 +159,7 @@ class WorldFolder(Dataset[WorldScene]):
         """
         if not -len(self) <= index < len(self):
             raise IndexError(f"scene {index} of {len(self)}")
-        return _read_scene(self._scenes[index])
+        return read_scene(self._scenes[index])
 
 
 def _header(world: World) -> dict[str, Any]:
@@ -251,7 +251,12 @@ def _truth(scene: WorldScene, scale: float, files: dict[str, list[str]]) -> dict
     }
 
 
-def _read_scene(folder: Path) -> WorldScene:
+def read_scene(folder: Path) -> WorldScene:
+    """One scene that `write_world` wrote, from its own folder.
+
+    Raises:
+        RecordingError: a file that is missing or broken.
+    """
     truth = _read_json(folder / "scene.json")
     try:
         mixture = _read_signal(folder, truth["files"]["mixture"])

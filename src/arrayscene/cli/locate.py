@@ -1,0 +1,132 @@
+"""`arrayscene locate`: where the sources of a recording are, and how loud."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from arrayscene.cli.channels import channel_numbers
+from arrayscene.cli.progress import progress_bar
+from arrayscene.cli.table import print_table
+from arrayscene.errors import GeometryError, RecordingError
+
+if TYPE_CHECKING:
+    from arrayscene.localize import Located, LocatedSource
+
+
+def locate(
+    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="One multichannel file, or one file a microphone.")],
+    array: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE", help="A preset (`arrayscene array list`), a file, or a layout such as circular:6:0.05."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for location.json and location.png; nothing is written without.")
+    ] = None,
+    sources: Annotated[int | None, typer.Option(metavar="N", help="How many sources sound; default: counted.")] = None,
+    method: Annotated[str, typer.Option(metavar="NAME", help="auto, votes, music, normmusic or srp.")] = "auto",
+    full_scale_spl: Annotated[
+        float | None,
+        typer.Option("--full-scale-spl", metavar="DB", help="dB SPL of a sine of RMS full scale, from a calibrator; gives SPL."),
+    ] = None,
+    channels: Annotated[str | None, typer.Option(metavar="1,2,...", help="File channels to use, counted from 1.")] = None,
+    start: Annotated[float | None, typer.Option(metavar="S", help="Begin here, seconds.")] = None,
+    stop: Annotated[float | None, typer.Option(metavar="S", help="End here, seconds.")] = None,
+    rate: Annotated[int | None, typer.Option(metavar="HZ", help="Resample to this rate first.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print location.json on stdout, nothing else.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Find the sources of a recording: direction, distance where it can be known, level, and how sure each is."""
+    if array is None:
+        raise GeometryError("no array came; say which with --array NAME or --array FILE; `arrayscene array list` shows the names")
+    if out is not None and out.exists() and not out.is_dir():
+        raise RecordingError(f"--out {out}: is a file; a folder is wanted")
+    wanted = channel_numbers(channels)
+
+    from arrayscene.array import MicrophoneArray
+    from arrayscene.localize import locate as locate_sources
+    from arrayscene.recording import Recording
+    from arrayscene.report.located_json import located_to_dict
+    from arrayscene.report.scene_json import dumps
+
+    microphones = MicrophoneArray.resolve(array)
+    paths: Path | list[Path] = inputs[0] if len(inputs) == 1 else inputs
+    recording = Recording.read(paths, array=microphones, channels=wanted, sample_rate=rate, start=start, stop=stop)
+    with progress_bar(quiet) as progress:
+        located = locate_sources(recording, n_sources=sources, method=method, full_scale_spl_db=full_scale_spl, progress=progress)
+    text = dumps(located_to_dict(located))
+    if out is not None:
+        _write(located, text, out)
+    if as_json:
+        sys.stdout.write(text)
+        return
+    if quiet:
+        return
+    for warning in located.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    _print(located)
+    if out is not None:
+        print(f"wrote {out / 'location.json'} and {out / 'location.png'}")
+
+
+def _write(located: Located, text: str, out: Path) -> None:
+    from io import BytesIO
+
+    from arrayscene.array_files import write_whole
+    from arrayscene.report.located_figure import located_figure
+
+    picture = BytesIO()
+    located_figure(located).savefig(picture, format="png", dpi=150)
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(out / "location.png", picture.getvalue())
+    write_whole(out / "location.json", text.encode("utf-8"))
+
+
+def _print(located: Located) -> None:
+    if not located.sources:
+        print("no source was found")
+        return
+    calibrated = located.sources[0].spl_db is not None
+    headings = ("source", "azimuth", "elevation", "distance", "level", "at 1 m", "confidence", "fits as well")
+    print_table(headings, [_row(number, source, calibrated) for number, source in enumerate(located.sources, start=1)])
+
+
+def _row(number: int, source: LocatedSource, calibrated: bool) -> tuple[str, ...]:
+    level, near = (source.spl_db, source.spl_1m_db) if calibrated else (source.level_db, source.level_1m_db)
+    unit = "dB SPL" if calibrated else "dBFS"
+    return (
+        str(number),
+        _angle(source.azimuth, source.azimuth_error),
+        _angle(source.elevation, None),
+        "unknown" if source.distance is None else f"{source.distance:.2f} ± {source.distance_error or 0:.2f} m",
+        f"{level:.1f} ± {source.level_error_db:.1f} {unit}",
+        "unknown" if near is None else f"{near:.1f} {unit}",
+        f"{source.confidence:.2f}",
+        _others(source),
+    )
+
+
+def _angle(radians: float | None, error: float | None) -> str:
+    if radians is None:
+        return "unknown"
+    return f"{math.degrees(radians):.0f}°" + ("" if error is None else f" ± {math.degrees(error):.0f}°")
+
+
+def _others(source: LocatedSource) -> str:
+    if source.ambiguity == "none":
+        return ""
+    if source.ambiguity == "cone" and not source.alternatives:
+        return "cone: every azimuth"
+    places = [
+        ", ".join(f"{name} {math.degrees(angle):.0f}°" for name, angle in zip(("azimuth", "elevation"), other, strict=True)
+                  if angle is not None)
+        for other in source.alternatives
+    ]  # fmt: skip
+    word = {"mirror": "mirror", "cone": "cone", "aliasing": "aliasing"}[source.ambiguity]
+    return f"{word}: {' or '.join(places)}" if places else f"{word}: above as below"

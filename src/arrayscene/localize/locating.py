@@ -1,0 +1,123 @@
+"""`locate`: from a recording to the sources, counted, with what the array can and cannot know about each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from arrayscene.array import MicrophoneArray
+from arrayscene.errors import GeometryError, RecordingError, ShapeError
+from arrayscene.health import check
+from arrayscene.localize.finding import METHODS, Found, find
+from arrayscene.localize.located import Located
+from arrayscene.localize.measuring import measure
+from arrayscene.localize.surveyed import Surveyed
+from arrayscene.recording import Recording
+
+SHORTEST = 0.02
+"""Seconds; less holds no window in which a direction could be told."""
+
+
+def locate(
+    recording: Recording | str | Path | Sequence[str | Path],
+    array: MicrophoneArray | str | Path | None = None,
+    *,
+    n_sources: int | None = None,
+    method: str = "auto",
+    full_scale_spl_db: float | None = None,
+    progress: Callable[[str, float], None] | None = None,
+) -> Located:
+    """Find the sources of a recording: where, how far, how loud, how many, and how sure all that is.
+
+    Check the recording -> votes of every band and moment (`SRPPHAT`) -> peaks, counted -> error bars -> levels -> what else fits.
+    Wide arrays, and arrays made of parts that stand apart, are several viewpoints: each finds directions, those that are heard at
+    the same moments are one source, and where they cross is its place.
+
+    Args:
+        recording: microphones' samples; or the path of one multichannel file, or paths of one file a microphone.
+        array: microphone array, preset name or file; needed where the recording does not carry one.
+        n_sources: how many sources to return; None counts them.
+        method: "votes"; "music", "normmusic" or "srp" for the peaks of those maps, as many as votes count; "auto" takes votes, or
+            pursuit (`OMP`) where there are 16 microphones and it explains the recording.
+        full_scale_spl_db: sound pressure level, dB SPL, of a sine whose RMS is full scale (1.0); known from a calibrator.
+        progress: called with the name of a step and the fraction done.
+
+    Returns: the sources, strongest first; none where nothing stands out of the noise.
+
+    Raises:
+        RecordingError: audio that cannot be used: silent, too short, fewer than two working microphones.
+        GeometryError: no array, or one that does not fit the recording.
+        ShapeError: an unknown method, or a count that makes no sense.
+
+    Cost: about 0.1 of the recording's duration on one core for 4 to 6 microphones at 16 kHz, and for each viewpoint;
+    memory of half a minute and one signal a source.
+    """
+    report = progress or (lambda step, fraction: None)
+    if method not in METHODS:
+        raise ShapeError(f"locate: method {method!r} came; there are {', '.join(METHODS)}")
+    if n_sources is not None and n_sources < 1:
+        raise ShapeError(f"locate: n_sources={n_sources} came; 1 or more is needed, or nothing to have them counted")
+    recording = _with_array(recording, array)
+    health = check(recording)
+    if len(health.good) < 2:
+        raise RecordingError(f"locate: {len(health.good)} of {recording.n_mics} channels can be used and two are needed")
+    rows = list(health.good)
+    good = (recording if len(rows) == recording.n_mics else recording.select(rows)).equalized()
+    warnings = [*recording.notes, *(finding.message for finding in health.findings if finding.severity != "note")]
+    with torch.inference_mode():
+        heard = Surveyed(good, health.dc[rows], report)
+        found = find(heard, n_sources, method)
+        sources = measure(heard, found, full_scale_spl_db)
+        warnings += _doubts(heard, found, n_sources)
+    return Located(
+        sources=sources,
+        azimuth=heard.grid.azimuth,
+        elevation=heard.grid.elevation,
+        power=found.power / max(float(found.power.max()), 1e-30),
+        array=replace(heard.array, channels=good.channels, hardware_channels=None),
+        reference_channel=good.channels[0],
+        sample_rate=good.sample_rate,
+        duration=good.duration,
+        method=found.method,
+        warnings=warnings,
+        inputs=recording.inputs,
+    )
+
+
+def _doubts(heard: Surveyed, found: Found, n_sources: int | None) -> list[str]:
+    """Sentences on what may be wrong."""
+    sentences = []
+    if not len(found.directions.azimuth):
+        sentences.append("No direction stands out of the noise: check the array and the channel order, or say how many.")
+    if n_sources is not None and len(found.directions.azimuth) < n_sources:
+        sentences.append(f"{n_sources} sources were asked for, {len(found.directions.azimuth)} can be told apart.")
+    if found.method == "narrow-band":
+        loudest = float(heard.frequencies[int(np.argmax(heard.spectrum))])
+        sentences.append(
+            f"The sound is a tone at about {loudest:.0f} Hz: in a room its reflections cannot be told from it, and directions"
+            " of tones are doubtful."
+        )
+    if heard.views and found.places is None and len(found.directions.azimuth):
+        sentences.append("No two parts of the array agree on a source: directions are those of one part alone.")
+    return sentences
+
+
+def _with_array(
+    recording: Recording | str | Path | Sequence[str | Path], array: MicrophoneArray | str | Path | None
+) -> Recording:
+    microphones = None if array is None else MicrophoneArray.resolve(array)
+    if not isinstance(recording, Recording):
+        recording = Recording.read(recording, array=microphones)
+    elif microphones is not None:
+        recording = recording.with_array(microphones)
+    if recording.array is None:
+        raise GeometryError("locate: the recording has no array; pass array=..., e.g. MicrophoneArray.preset('respeaker-usb-4')")
+    if recording.array.ambiguity == "all":
+        raise GeometryError(f"locate: array {recording.array.name!r} has one microphone; directions need at least two")
+    if recording.duration < SHORTEST:
+        raise RecordingError(f"locate: {recording.duration:.3f} s of audio came; at least {SHORTEST} s is needed")
+    return recording

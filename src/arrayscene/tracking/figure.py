@@ -1,0 +1,132 @@
+"""The picture of tracks: angles over time, on top of what was detected."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arrayscene.report.mirror import mirror_direction
+from arrayscene.report.palette import source_colour, time_ticks, time_unit
+from arrayscene.report.sentences import minus
+from arrayscene.tracking.tracks import Track, Tracks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_WIDTH = 8.2
+_INK = "#1f2328"
+_SMALL = 8.5
+
+
+def tracks_figure(tracks: Tracks) -> Figure:
+    """Azimuth over time, below it elevation where the array can tell it, and when each source sounds.
+
+    Dots are detections, darker where they are stronger. Tracks are bold where their source sounds, thin and dashed where it
+    pauses; a dotted line is where it may be as well (mirror ambiguity).
+    """
+    from matplotlib.figure import Figure
+
+    angles = [name for name in ("azimuth", "elevation") if _known(tracks, name)]
+    heights = [2.6] * len(angles) + [0.3 + 0.22 * max(len(tracks.tracks), 1)]
+    below, gap = 0.5, 0.12
+    height = sum(heights) + gap * len(angles) + below + 0.1
+    figure = Figure(figsize=(_WIDTH, height), dpi=110, facecolor="white")
+    top = height - 0.1
+    for name, rows in zip([*angles, "activity"], heights, strict=True):
+        axes = figure.add_axes((0.1, (top - rows) / height, 0.86, rows / height))
+        top -= rows + gap
+        if name == "activity":
+            _activity(axes, tracks)
+        else:
+            _angle(axes, tracks, name)
+        _time_axis(axes, tracks.duration, labelled=name == "activity")
+    return figure
+
+
+def _known(tracks: Tracks, angle: str) -> bool:
+    if tracks.tracks:
+        return getattr(tracks.tracks[0], angle) is not None
+    return angle == "azimuth"
+
+
+def _angle(axes: Axes, tracks: Tracks, name: str) -> None:
+    heard = [(d.time, *vector, s) for d in tracks.detections for vector, s in zip(d.vectors, d.strength, strict=True)]
+    if heard:
+        time, x, y, z, strength = np.array(heard).T
+        values = np.arctan2(y, x) if name == "azimuth" else np.arctan2(z, np.hypot(x, y))
+        shade = 0.92 - 0.55 * np.clip(strength / 5, 0, 1)
+        axes.scatter(time, np.degrees(values), s=5, c=[(s, s, s) for s in shade], linewidths=0, zorder=1)
+    for track in tracks.tracks:
+        look = source_colour(track.id)
+        line = np.degrees(getattr(track, name))
+        if name == "azimuth":
+            other = _mirrored(tracks, track)
+            if other is not None:
+                axes.plot(track.times, _broken(np.degrees(other)), color=look.fill, linewidth=1.0, linestyle=":", zorder=2)
+        for width, dash, shown in ((0.9, (0, (3, 3)), ~track.active), (2.4, "-", track.active)):
+            # One frame to either side belongs to both kinds of line, so that they join.
+            wider = shown | np.append(shown[1:], False)
+            axes.plot(
+                track.times, _broken(np.where(wider, line, np.nan)), color=look.fill, linewidth=width, linestyle=dash, zorder=3
+            )
+        badge = {"boxstyle": "circle,pad=0.25", "facecolor": look.fill, "linewidth": 0}
+        place = float(track.times[0]), float(line[0])
+        axes.text(*place, str(track.id), fontsize=_SMALL, weight="bold", color=look.ink, ha="center", va="center", bbox=badge)
+    whole = name == "azimuth"
+    ticks = range(-180, 181, 90) if whole else range(-90, 91, 45)
+    axes.set_ylim(ticks[0], ticks[-1])
+    axes.set_yticks(list(ticks), [minus(f"{tick}°") for tick in ticks])
+    axes.set_ylabel(f"{name.capitalize()}" + (" (left is up)" if whole else ""), fontsize=9)
+    axes.grid(True, axis="y", color="#eceef0", linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def _activity(axes: Axes, tracks: Tracks) -> None:
+    if not tracks.tracks:
+        axes.text(0.5, 0.5, "No source was followed.", transform=axes.transAxes, ha="center", va="center", fontsize=9, color=_INK)
+        axes.set_yticks([])
+        return
+    for row, track in enumerate(tracks.tracks):
+        bars = [(float(start), float(stop - start)) for start, stop in track.stretches(tracks.frame_seconds)]
+        axes.broken_barh(bars, (row - 0.34, 0.68), color=source_colour(track.id).fill, linewidth=0)
+    axes.set_ylim(len(tracks.tracks) - 0.4, -0.6)
+    axes.set_yticks(range(len(tracks.tracks)), [f"Source {track.id}" for track in tracks.tracks])
+
+
+def _mirrored(tracks: Tracks, track: Track) -> NDArray[Any] | None:
+    """(time,) azimuth of the mirror image of a track; None where there is none or it has the same azimuth."""
+    if tracks.ambiguity == "none" or track.azimuth is None:
+        return None
+    up = np.zeros(len(track.times)) if track.elevation is None else track.elevation
+    images = [
+        mirror_direction(tracks.array.positions, float(a), float(e), tracks.ambiguity)
+        for a, e in zip(track.azimuth, up, strict=True)
+    ]
+    if any(image is None for image in images):
+        return None
+    azimuth = np.array([image[0] for image in images if image is not None])
+    return None if np.abs(np.angle(np.exp(1j * (azimuth - track.azimuth)))).max() < math.radians(1.0) else azimuth
+
+
+def _broken(degrees: NDArray[Any]) -> NDArray[Any]:
+    """A line that is not drawn where it jumps from one edge of the circle to the other."""
+    line = degrees.astype(float)
+    line[1:][np.abs(np.diff(degrees)) > 180] = np.nan
+    return line
+
+
+def _time_axis(axes: Axes, duration: float, *, labelled: bool) -> None:
+    axes.tick_params(labelsize=_SMALL, colors=_INK, length=3)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color("#8c96a3")
+    axes.set_xlim(0.0, max(duration, 1e-3))
+    ticks = time_ticks(duration)
+    axes.set_xticks([tick for tick, _ in ticks], [label if labelled else "" for _, label in ticks])
+    if labelled:
+        axes.set_xlabel(f"Time ({time_unit(duration)})", fontsize=9)

@@ -1,0 +1,123 @@
+"""A recording in, its tracks out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from arrayscene.array import MicrophoneArray
+from arrayscene.constants import SPEED_OF_SOUND
+from arrayscene.diagnosis import suspicion
+from arrayscene.health import Health, check
+from arrayscene.localize import Grid
+from arrayscene.notices import suspicions
+from arrayscene.preparing import usable, with_array
+from arrayscene.recording import Recording
+from arrayscene.tracking.follow import Followed, Follower
+from arrayscene.tracking.looking_back import tracks_of
+from arrayscene.tracking.tracker import TrackerConfig
+from arrayscene.tracking.tracks import Tracks
+
+Progress = Callable[[str, float], None]
+
+SHORTEST = 0.1
+"""Seconds; less holds no frame of detections."""
+
+BLOCK_SECONDS = 10.0
+"""Read at a time."""
+
+
+def track(
+    recording: Recording | str | Path | Sequence[str | Path],
+    array: MicrophoneArray | str | Path | None = None,
+    *,
+    max_sources: int | None = None,
+    config: TrackerConfig | None = None,
+    progress: Progress | None = None,
+) -> Tracks:
+    """Follow every source through a recording: where it is at each moment, when it sounds, and who it is after a crossing.
+
+    Check the recording -> detections in every frame -> assignment and filters -> identities -> smoothing.
+
+    Args:
+        recording: microphones' samples; or the path of one multichannel file, or paths of one file a microphone.
+        array: microphone array, preset name or file; needed where the recording does not carry one.
+        max_sources: most sources that are there at one time; `config.max_sources` where it is not given.
+        config: what is believed about sources and detections.
+        progress: called with the name of a step and the fraction done.
+
+    Returns: the tracks, none where nothing stands out of the noise.
+
+    Raises:
+        RecordingError: audio that cannot be used: silent, too short, fewer than two working microphones.
+        GeometryError: no array, or one that does not fit the recording.
+        ShapeError: a count below 1, or a sample rate too low to tell directions.
+
+    Cost: see benchmarks/results/tracking.md; memory for one block and for the detections.
+    """
+    report = progress or (lambda step, fraction: None)
+    recording = with_array(recording, array, job="track", shortest=SHORTEST)
+    config = config or TrackerConfig()
+    if max_sources is not None:
+        config = config._replace(max_sources=max_sources)
+    report("check", 0.0)
+    health = check(recording)
+    good = usable(recording, health.good, job="track").equalized()
+    suspects = suspicion(good)
+    report("check", 1.0)
+    assert good.array is not None
+    follower = Follower(good.array, good.sample_rate, tracker=config)
+    dc = health.dc[list(health.good)].astype(np.float32)[:, None]
+    frames: list[Followed] = []
+    state = follower.init()
+    for start, block in good.blocks(BLOCK_SECONDS):
+        report("follow", start / good.n_samples)
+        found, state = follower.step(block.samples - dc, state)
+        frames += found
+    report("follow", 1.0)
+    tracks = tracks_of(frames, follower)
+    return Tracks(
+        tracks=tracks,
+        detections=tuple(frame.detections for frame in frames),
+        duration=good.duration,
+        frame_seconds=follower.frame_seconds,
+        array=good.array,
+        ambiguity=good.array.ambiguity,
+        assumptions=_assumptions(good, follower.front.grid),
+        warnings=[*_warnings(recording, health, follower, len(tracks)), *suspicions(suspects, good)],
+        inputs=recording.inputs,
+    )
+
+
+def _assumptions(recording: Recording, grid: Grid) -> list[str]:
+    array = recording.array
+    assert array is not None
+    found = [
+        f"The microphones are those of {array.name}: {array.zero_direction}.",
+        f"File channels {', '.join(map(str, recording.channels))} are the microphones in this order.",
+        f"Sources are far compared with the array's {100 * array.aperture:.1f} cm; sound travels at {SPEED_OF_SOUND:.1f} m/s.",
+    ]
+    if not grid.elevation_known:
+        found.append("Elevation is unknown: this array cannot tell it.")
+    if not grid.azimuth_known:
+        found.append("Azimuth is unknown: this array cannot tell it.")
+    return found
+
+
+def _warnings(recording: Recording, health: Health, follower: Follower, n_tracks: int) -> list[str]:
+    array = follower.front.array
+    found = [*recording.notes, *(finding.message for finding in health.findings if finding.severity != "note")]
+    if not n_tracks:
+        found.append("No source could be followed: nothing stands out of the noise for half a second; check array and channels.")
+    if array.ambiguity == "cone" and n_tracks:
+        found.append(
+            "A line cannot tell front from back (mirror ambiguity): each source may also lie at its mirrored azimuth."
+            if follower.front.grid.azimuth_known
+            else "A vertical line of microphones cannot tell azimuth: each source may lie anywhere on its cone."
+        )
+    # A level array has its mirror image below, where no elevation is given anyway.
+    if array.ambiguity == "mirror" and follower.space.side is not None and n_tracks:
+        found.append("A flat array cannot tell its two sides apart (mirror ambiguity): sources are given on its front side.")
+    return found
