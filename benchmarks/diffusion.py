@@ -1,4 +1,4 @@
-"""Diffusion from several starts, against the starts themselves, on scenes that no tuning has seen.
+"""Diffusion from several starts, against the starts themselves.
 
 Two talkers of speakers that neither network nor prior was trained with, 3 microphones on a ring of 20 cm, T60 0.2 to 0.5 s, SNR
 20 to 30 dB, 4 s (the rooms of `arrayscene bench`, numbers from 7000). The number of talkers is told, nothing else. Target: each
