@@ -127,7 +127,8 @@ def _one_track_each(within: NDArray[np.bool_], presence: NDArray[np.intp]) -> tu
     from scipy.optimize import linear_sum_assignment
 
     frames = within.sum(axis=0)
-    rows, columns = linear_sum_assignment(frames, maximize=True)
+    # Of as many frames, the larger shares: otherwise the order of the tracks would decide.
+    rows, columns = linear_sum_assignment(frames + frames / np.maximum(presence, 1) / (len(presence) + 1), maximize=True)
     share, index = np.zeros(frames.shape[1]), np.full(frames.shape[1], -1, np.intp)
     real = frames[rows, columns] > 0
     rows, columns = rows[real], columns[real]
