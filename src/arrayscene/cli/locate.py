@@ -26,7 +26,9 @@ def locate(
         Path | None, typer.Option(metavar="DIR", help="Folder for location.json and location.png; nothing is written without.")
     ] = None,
     sources: Annotated[int | None, typer.Option(metavar="N", help="How many sources sound; default: counted.")] = None,
-    method: Annotated[str, typer.Option(metavar="NAME", help="auto, votes, music, normmusic or srp.")] = "auto",
+    method: Annotated[
+        str, typer.Option(metavar="NAME", help="auto; votes (the surest for talkers), normmusic, music or srp.")
+    ] = "auto",
     full_scale_spl: Annotated[
         float | None,
         typer.Option("--full-scale-spl", metavar="DB", help="dB SPL of a sine of RMS full scale, from a calibrator; gives SPL."),

@@ -105,7 +105,8 @@ def sound_map(
     for warning in (*recording.notes, *faults, *found.warnings):
         print(f"warning: {warning}", file=sys.stderr)
     _print_map(found)
-    print(f"wrote {target / 'map.json'} and {len(json.loads((target / 'map.json').read_text())['pictures'])} pictures")
+    n = len(json.loads((target / "map.json").read_text(encoding="utf-8"))["pictures"])
+    print(f"wrote {target / 'map.json'} and {n} picture{'s' if n != 1 else ''}")
 
 
 def _working(recording: Recording) -> tuple[Recording, list[str]]:

@@ -72,6 +72,9 @@ def read_truth(path: str | Path) -> Truth:
     file = path if path.is_file() else next((folder / n for n in ("truth.json", "scene.json") if (folder / n).is_file()), path)
     if (folder / "world.json").is_file():
         raise RecordingError(f"{folder}: a data set of many scenes; give the folder of one, such as shard-0000/scene-000000")
+    if file == path and not path.is_file():
+        what = "holds neither truth.json nor a scene.json of a data set" if path.is_dir() else "is not there"
+        raise RecordingError(f"{path}: {what}; give the folder that `arrayscene simulate` wrote")
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

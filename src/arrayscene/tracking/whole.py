@@ -110,7 +110,10 @@ def _warnings(recording: Recording, health: Health, follower: Follower, n_tracks
     array = follower.front.array
     found = [*recording.notes, *(finding.message for finding in health.findings if finding.severity != "note")]
     if not n_tracks:
-        found.append("No source could be followed: nothing stands out of the noise for half a second; check array and channels.")
+        found.append(
+            "No source could be followed: none stands out in single moments for half a second, as happens with pairs and short"
+            " lines; `arrayscene locate` looks at the whole recording at once. Otherwise check array and channels."
+        )
     if array.ambiguity == "cone" and n_tracks:
         found.append(
             "A line cannot tell front from back (mirror ambiguity): each source may also lie at its mirrored azimuth."

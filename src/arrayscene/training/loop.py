@@ -18,12 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from arrayscene.errors import ArraySceneError, ConvergenceError, RecordingError, ShapeError
-from arrayscene.training.checkpoint import TrainingWarning, load_checkpoint, save_checkpoint
+from arrayscene.training.checkpoint import CHECKPOINT, TrainingWarning, load_checkpoint, save_checkpoint
 from arrayscene.training.config import TrainingConfig
 from arrayscene.training.health import what_is_wrong
 from arrayscene.training.processes import Run, from_first, start, together
 from arrayscene.training.recipe import AnyRecipe
-from arrayscene.training.record import WEIGHTS, Record
+from arrayscene.training.record import SETTINGS, WEIGHTS, Record
 from arrayscene.training.stopping import Interruption
 from arrayscene.training.stream import Part, stream, usable
 
@@ -366,10 +366,18 @@ class _Evaluated(nn.Module):
         return self.fabric.strategy.precision.convert_output(found)
 
 
+_OURS: Final = {SETTINGS, CHECKPOINT, "examples"}
+"""What a folder of a training holds from its first minutes on."""
+
+
 def _check(fabric: Fabric, recipe: AnyRecipe) -> None:
     batch, n_ranks = recipe.config.batch, fabric.world_size
     if batch < n_ranks:
         raise RecordingError(f"training: a batch of {batch} came for {n_ranks} devices; each needs an example: raise the batch")
+    held = {path.name for path in recipe.folder.iterdir()} if recipe.folder.is_dir() else set()
+    # Hidden files are another process's, half written.
+    if any(not name.startswith(".") for name in held) and not held & _OURS:
+        raise RecordingError(f"{recipe.folder}: holds files that are not a training; choose a new or empty folder")
     try:
         recipe.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
