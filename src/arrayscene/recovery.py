@@ -75,8 +75,8 @@ def recover(
         GeometryError: no array, or one that does not fit the recording.
         ShapeError: an unknown method, a count that makes no sense, or stretches that do not run forward.
 
-    Cost: on one core 0.1 to 0.2 of the recording's duration with 3 or 4 microphones at 16 kHz and two or three sources; memory grows
-    with sources and duration only (long recordings are worked on in blocks).
+    Cost: on one core 0.1 to 0.2 of the recording's duration with 3 or 4 microphones at 16 kHz and two or three sources; memory
+    grows with sources and duration only (long recordings are worked on in blocks).
     """
     report = progress or (lambda step, fraction: None)
     recording = with_array(recording, array, job="recover", shortest=SHORTEST)
