@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -89,6 +89,10 @@ class Decoder(nn.Module):
         return parts[-1]._replace(x=torch.cat([part.x for part in parts], dim=-1))
 
 
+LARGE: Final = 256
+"""Microphones, more of which with few frames are taken for frequencies: axes in another order."""
+
+
 def check_wanted(n_sources: int | None, who: str) -> None:
     """Refuse to be asked for no source, or for something that is no number."""
     if n_sources is not None and (isinstance(n_sources, bool) or not isinstance(n_sources, int) or n_sources < 1):
@@ -105,9 +109,11 @@ def check_frames(y: Tensor, response: Response | None, who: str) -> None:
         )
     if 0 in y.shape:
         raise ShapeError(f"{who}: frames of shape {tuple(y.shape)} came; no axis may be empty")
-    if y.shape[-3] > y.shape[-2] * y.shape[-1]:
+    n_mics, n_frames = y.shape[-3], y.shape[-1]
+    if n_mics > y.shape[-2] * n_frames or n_mics > max(LARGE, LARGE // 32 * n_frames):
         raise ShapeError(
-            f"{who}: frames of shape {tuple(y.shape)} have more microphones than bins; the order is (..., mic, freq, frame)"
+            f"{who}: frames of shape {tuple(y.shape)} have {n_mics} microphones and {n_frames} frames; the order is"
+            " (..., mic, freq, frame)"
         )
     parts = torch.view_as_real(y.detach().resolve_conj())
     # The sum is quick to look at; where it overflows, every value decides.
