@@ -381,3 +381,10 @@ def test_the_learning_rate_rises_stays_and_falls() -> None:
     assert rates[300] == config.learning_rate
     assert 0 < rates[-1] < 0.02 * config.learning_rate
     assert rates[600:] == sorted(rates[600:], reverse=True)
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mixture.wav").write_bytes(b"kept")
+    with pytest.raises(RecordingError, match="holds files that are not a training"):
+        train(TinyRecipe(TinyConfig(), tmp_path), CPU)
+    assert [path.name for path in tmp_path.iterdir()] == ["mixture.wav"]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
@@ -18,12 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from arrayscene.errors import ArraySceneError, ConvergenceError, RecordingError, ShapeError
-from arrayscene.training.checkpoint import CHECKPOINT, TrainingWarning, load_checkpoint, save_checkpoint
+from arrayscene.training.checkpoint import TrainingWarning, load_checkpoint, save_checkpoint
 from arrayscene.training.config import TrainingConfig
 from arrayscene.training.health import what_is_wrong
+from arrayscene.training.place import check_place, settings_restored
 from arrayscene.training.processes import Run, from_first, start, together
 from arrayscene.training.recipe import AnyRecipe
-from arrayscene.training.record import SETTINGS, WEIGHTS, Record
+from arrayscene.training.record import WEIGHTS, Record
 from arrayscene.training.stopping import Interruption
 from arrayscene.training.stream import Part, stream, usable
 
@@ -125,8 +124,8 @@ def train(recipe: AnyRecipe, run: Run | None = None, report: Callable[[Progress]
     run, config = run or Run(), recipe.config
     begun = time.monotonic()
     fabric = start(run, config.precision)
-    with _settings_restored(fabric, config.threads):
-        together(fabric, lambda: _check(fabric, recipe))
+    with settings_restored(fabric, config.threads):
+        together(fabric, lambda: check_place(fabric, recipe))
         content = from_first(fabric, lambda: load_checkpoint(recipe.folder, recipe.name, config))
         together(fabric, lambda: _prepare(fabric, recipe, report, begun, run.minutes))
         with Interruption() as interruption:
@@ -366,24 +365,6 @@ class _Evaluated(nn.Module):
         return self.fabric.strategy.precision.convert_output(found)
 
 
-_OURS: Final = {SETTINGS, CHECKPOINT, "examples"}
-"""What a folder of a training holds from its first minutes on."""
-
-
-def _check(fabric: Fabric, recipe: AnyRecipe) -> None:
-    batch, n_ranks = recipe.config.batch, fabric.world_size
-    if batch < n_ranks:
-        raise RecordingError(f"training: a batch of {batch} came for {n_ranks} devices; each needs an example: raise the batch")
-    held = {path.name for path in recipe.folder.iterdir()} if recipe.folder.is_dir() else set()
-    # Hidden files are another process's, half written.
-    if any(not name.startswith(".") for name in held) and not held & _OURS:
-        raise RecordingError(f"{recipe.folder}: holds files that are not a training; choose a new or empty folder")
-    try:
-        recipe.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ArraySceneError(f"{recipe.folder}: {error.strerror or error}; choose a folder that can be made") from error
-
-
 def _prepare(fabric: Fabric, recipe: AnyRecipe, report: Callable[[Progress], None], begun: float, minutes: float | None) -> None:
     def tell(doing: str, done: float) -> None:
         if minutes is not None and done < 1 and time.monotonic() - begun > 60 * minutes:
@@ -395,26 +376,6 @@ def _prepare(fabric: Fabric, recipe: AnyRecipe, report: Callable[[Progress], Non
             report(Progress(doing, done))
 
     recipe.prepare((fabric.global_rank, fabric.world_size), tell)
-
-
-@contextmanager
-def _settings_restored(fabric: Fabric, threads: int) -> Iterator[None]:
-    """Threads and determinism as a training needs them, and torch's own generator, all as they were afterwards."""
-    on_gpu = fabric.device.type == "cuda"
-    before, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    only_warned = torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.set_num_threads(threads)
-    with torch.random.fork_rng(devices=[fabric.device] if on_gpu else []), warnings.catch_warnings():
-        # Convolutions of one point have such gradients where channels come last; it costs a copy of them.
-        warnings.filterwarnings("ignore", message="Grad strides do not match")
-        if on_gpu:
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-            torch.use_deterministic_algorithms(True, warn_only=True)
-        try:
-            yield
-        finally:
-            torch.use_deterministic_algorithms(strict, warn_only=only_warned)
-            torch.set_num_threads(before)
 
 
 def _raise(error: Exception) -> None:
