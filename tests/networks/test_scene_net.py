@@ -20,7 +20,7 @@ def evidence(n_sources: int, n_freqs: int = 65, n_frames: int = 21) -> Evidence:
 def network() -> SceneNet:
     """With last layers that do something."""
     torch.manual_seed(1)
-    network = SceneNet(width=8, deep=12, n_blocks=2)
+    network = SceneNet(width=8, middle=10, deep=12, n_blocks=2)
     torch.nn.init.normal_(network.weights.weight, std=0.3)
     return network.requires_grad_(False)
 
@@ -75,7 +75,7 @@ def test_silence_stays_silent(network: SceneNet) -> None:
 
 def test_it_can_be_trained() -> None:
     torch.manual_seed(0)
-    network, known = SceneNet(width=8, deep=12, n_blocks=2), evidence(2)
+    network, known = SceneNet(width=8, middle=10, deep=12, n_blocks=2), evidence(2)
     target = 0.3 * known.linear
     optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
     losses = []

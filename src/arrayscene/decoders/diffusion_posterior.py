@@ -11,7 +11,7 @@ from torch import Tensor
 
 from arrayscene.decoders.base import Decoder, Estimate
 from arrayscene.decoders.posterior_sampling import METHODS, Found, Method, Settings, Stretch, sample, start_of, unknown
-from arrayscene.decoders.transforms import frequencies_of, resynthesised
+from arrayscene.decoders.transforms import resynthesised
 from arrayscene.diffusion import Prior
 from arrayscene.errors import ConvergenceError, ShapeError
 from arrayscene.networks import load_speech_prior
@@ -148,7 +148,7 @@ class DiffusionPosterior(Decoder):
                 "DiffusionPosterior: neither a start nor a response came; one of them is needed to tell sources apart"
             )
         samples = resynthesised(y, self.stft, "DiffusionPosterior")
-        rate = 2 * float(frequencies_of(self.stft, response)[-1])
+        rate = float(self.prior.sample_rate) if response is None else 2 * float(response.frequencies[-1])
         first = None if self.start is None else self.start(y, response, generator=generator)
         generator = torch.Generator().manual_seed(0) if generator is None else generator
         with torch.inference_mode(False), torch.no_grad():

@@ -62,10 +62,7 @@ class Refined(Decoder):
         state = self.wiener.init(y, response, generator=generator)
         filtered = self.wiener.filtered(y, state)
         evidence = Evidence(y[..., self.reference, :, :], state.linear, filtered, state.variances.to(y.real.dtype))
-        batch = y.shape[:-3]
-        flat = [part.reshape(-1, *part.shape[len(batch) :]) for part in evidence]
-        x = torch.stack([self.network(Evidence(*parts)) for parts in zip(*flat, strict=True)])
-        x = torch.lerp(0.5 * (state.linear + filtered), x.reshape(filtered.shape), self.strength)
+        x = torch.lerp(0.5 * (state.linear + filtered), self.network(evidence), self.strength)
         return RefinedState(x, state.response, 0)
 
     def step(self, y: Tensor, state: RefinedState) -> tuple[Estimate, RefinedState]:

@@ -28,7 +28,7 @@ class _Kind(NamedTuple, Generic[Network]):
     file: str
 
 
-_SCENE_NET: Final = _Kind(SceneNet, "scene-net-1", ("width", "deep", "n_blocks"), "scene-net.safetensors")
+_SCENE_NET: Final = _Kind(SceneNet, "scene-net-2", ("width", "middle", "deep", "n_blocks"), "scene-net.safetensors")
 _SPEECH_PRIOR: Final = _Kind(SpeechPrior, "speech-prior-1", ("width", "n_blocks"), "speech-prior.safetensors")
 
 ARCHITECTURE: Final = _SCENE_NET.architecture
@@ -105,7 +105,9 @@ def _load(kind: _Kind[Network], path: str | Path | None) -> Network:
 
 def _bytes(kind: _Kind[Any], network: nn.Module, metadata: dict[str, str]) -> bytes:
     sizes = {name: str(getattr(network, name)) for name in kind.sizes}
-    return to_bytes(network.state_dict(), {"architecture": kind.architecture, **sizes, **metadata})
+    # Half the bytes, and rounding far below what another training would change.
+    trained = {name: value.half() for name, value in network.named_parameters()}
+    return to_bytes({**network.state_dict(), **trained}, {"architecture": kind.architecture, **sizes, **metadata})
 
 
 @cache
@@ -126,7 +128,7 @@ def _network(kind: _Kind[Network], tensors: dict[str, Tensor], metadata: dict[st
         # Without storage, so that no random number is drawn for weights that are thrown away.
         with torch.device("meta"):
             network = kind.make(**{name: int(metadata[name]) for name in kind.sizes})
-        network.load_state_dict({name: value.clone() for name, value in tensors.items()}, assign=True)
+        network.load_state_dict({name: value.float() for name, value in tensors.items()}, assign=True)
     except (KeyError, ValueError, RuntimeError) as error:
         raise RecordingError(f"{who}: not those of a {wanted} ({str(error).splitlines()[0]}); take others") from error
     if not all(bool(torch.isfinite(value).all()) for value in tensors.values()):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -19,6 +21,7 @@ from arrayscene.errors import RecordingError
 from arrayscene.networks.tensor_file import from_bytes, to_bytes
 from arrayscene.response import Response, far_field
 from arrayscene.training.config import TrainingConfig
+from arrayscene.training.stopping import ignore_interrupts
 from arrayscene.worlds import Speech, World, WorldConfig, WorldScene
 from arrayscene.worlds.speech import Split
 
@@ -54,8 +57,8 @@ class ExampleConfig(TrainingConfig):
         direction_error: degrees, standard deviation of the directions that the chain is told, in every second scene.
     """
 
-    duration: float = 4.0
-    narrowband: float = 0.25
+    duration: float = 5.0
+    narrowband: float = 0.3
     direction_error: float = 3.0
 
     def __post_init__(self) -> None:
@@ -98,6 +101,7 @@ def make_examples(
     *,
     validation: bool = False,
     share: tuple[int, int] = (0, 1),
+    workers: int = 0,
     report: Callable[[float], None] = lambda done: None,
 ) -> None:
     """Files of the first n examples, those that exist already left alone.
@@ -109,12 +113,13 @@ def make_examples(
         n: how many.
         validation: with the speakers that are kept for testing.
         share: (process, number of processes) that make them together.
+        workers: processes that this one starts to make its share; fewer than two: it makes them itself.
         report: called with the share of the files that are there, 0 to 1, where some were missing.
 
     Raises:
         RecordingError: a folder whose examples were made otherwise.
 
-    Cost: 1 to 3 s a scene on one core; about 6 MB each.
+    Cost: 1 to 3 s a scene on one core; about 10 MB each.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _check_record(folder / "made-with.json", config.made_with())
@@ -123,12 +128,56 @@ def make_examples(
     missing = [(index, path) for index, path in mine if not path.exists()]
     if not missing:
         return
-    worlds = [World(config.world(rate), speech, seed=config.seed, split=split) for rate in RATES]
-    for done, (index, path) in enumerate(missing, start=len(mine) - len(missing)):
-        report(done / len(mine))
-        narrow = (index + 1) * config.narrowband % 1.0 < config.narrowband
-        write_whole(path, to_bytes(example(worlds[narrow].scene(index), config)))
+    maker = _Maker(folder, config, speech, validation)
+    with maker.at_work(workers) as made:
+        for done, _ in enumerate(made([index for index, _ in missing]), start=len(mine) - len(missing)):
+            report(done / len(mine))
     report(1.0)
+
+
+class _Maker:
+    """Makes examples one by one, in this process or in several."""
+
+    def __init__(self, folder: Path, config: ExampleConfig, speech: Speech, validation: bool) -> None:
+        self.folder, self.config, self.speech, self.validation = folder, config, speech, validation
+
+    @contextmanager
+    def at_work(self, workers: int) -> Iterator[Callable[[Sequence[int]], Iterator[None]]]:
+        """A function that makes examples of given numbers and yields after each; leaving ends the other processes."""
+        if workers < 2:
+            yield lambda numbers: map(self, numbers)
+            return
+        with torch.multiprocessing.get_context("spawn").Pool(workers, _begin, [self]) as pool:
+            yield lambda numbers: pool.imap_unordered(_make, numbers)
+
+    @cached_property
+    def _worlds(self) -> list[World]:
+        split: Split = "test" if self.validation else "train"
+        return [World(self.config.world(rate), self.speech, seed=self.config.seed, split=split) for rate in RATES]
+
+    def __call__(self, index: int) -> None:
+        share = self.config.narrowband
+        narrow = (index + 1) * share % 1.0 < share
+        made = example(self._worlds[narrow].scene(index), self.config)
+        write_whole(example_path(self.folder, index, validation=self.validation), to_bytes(made))
+
+
+_maker: _Maker | None = None
+
+
+def _begin(maker: _Maker) -> None:
+    import numba
+
+    global _maker
+    ignore_interrupts(0)
+    torch.set_num_threads(1)
+    numba.set_num_threads(1)
+    _maker = maker
+
+
+def _make(index: int) -> None:
+    assert _maker is not None
+    _maker(index)
 
 
 def _check_record(path: Path, wanted: dict[str, Any]) -> None:
@@ -189,9 +238,14 @@ def _stage(wiener: MultichannelWiener, y: Tensor, response: Response) -> tuple[d
 
 
 def load_example(path: Path) -> dict[str, Tensor]:
-    """What `example` made, float32, complex where it was."""
-    tensors = from_bytes(path.read_bytes(), str(path))[0]
-    return {
-        name: value.float() if name.startswith("variances") else torch.view_as_complex(value.float())
-        for name, value in tensors.items()
-    }
+    """What `example` made, as it is stored: float16, complex numbers as pairs."""
+    return from_bytes(path.read_bytes(), str(path))[0]
+
+
+def example_shape(path: Path) -> tuple[int, int]:
+    """Sources and frequencies of an example, without reading the rest of it."""
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        n_sources, n_freqs = file.get_slice("target").get_shape()[:2]
+    return int(n_sources), int(n_freqs)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final, NamedTuple, cast
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from arrayscene.networks import Evidence, SceneNet, scene_net_bytes
 from arrayscene.training.data import about_speech, speech_of
-from arrayscene.training.examples import ExampleConfig, example_path, load_example, make_examples
+from arrayscene.training.examples import ExampleConfig, example_path, example_shape, load_example, make_examples
 from arrayscene.training.recipe import Recipe
 
 SOUNDS: Final = 1e-2
@@ -28,32 +30,34 @@ class NetworkConfig(ExampleConfig):
         n_examples, n_validation: scenes with speakers for training, and with speakers for testing.
         crop: frames of an example, drawn anew each time.
         magnitude: weight of the loss on compressed magnitudes.
-        width, deep, n_blocks: sizes of the network, as `SceneNet` takes them.
+        width, middle, deep, n_blocks: sizes of the network, as `SceneNet` takes them.
     """
 
-    n_steps: int = 4400
-    batch: int = 2
-    learning_rate: float = 2e-3
-    warmup: int = 50
+    n_steps: int = 12000
+    batch: int = 24
+    learning_rate: float = 1e-3
+    warmup: int = 200
+    ema: float = 0.998
     precision: str = "bf16-mixed"
-    every: int = 200
-    n_examples: int = 420
-    n_validation: int = 20
+    every: int = 500
+    n_examples: int = 5000
+    n_validation: int = 48
     crop: int = 128
     magnitude: float = 1.0
-    width: int = 32
-    deep: int = 48
-    n_blocks: int = 4
+    width: int = 48
+    middle: int = 96
+    deep: int = 176
+    n_blocks: int = 6
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("n_examples", "n_validation", "crop", "width", "deep", "n_blocks"):
+        for name in ("n_examples", "n_validation", "crop", "width", "middle", "deep", "n_blocks"):
             self._demand(getattr(self, name) >= 1, name, "1 or more")
         self._demand(self.magnitude >= 0, "magnitude", "0 or more")
 
 
 class Cut(NamedTuple):
-    """Some frames of one stage of the chain, and the truth, (source, freq, frame)."""
+    """Some frames of one stage of the chain, and the truth, (..., source, freq, frame)."""
 
     evidence: Evidence
     target: Tensor
@@ -71,37 +75,47 @@ class NetworkRecipe(Recipe[NetworkConfig, Cut, Cut]):
     unit = "SNR of held-out sources, dB"
     loss_unit = "dB"
 
+    _drawn: tuple[int, list[NDArray[np.int64]]] | None = None
+
     def prepare(self, share: tuple[int, int], report: Callable[[str, float], None]) -> None:
-        """Simulate scenes and run the chain on them, where that has not been done yet: 1 to 3 s each on one core, 7 MB."""
+        """Simulate scenes and run the chain on them, where that has not been done yet: 1 to 3 s each on one core, 10 MB."""
         speech = speech_of(self.config)
         for validation, n in ((True, self.config.n_validation), (False, self.config.n_examples)):
             what = "held-out examples" if validation else "examples"
             make_examples(
-                self._examples, self.config, speech, n, validation=validation, share=share, report=partial(report, what)
+                self._examples,
+                self.config,
+                speech,
+                n,
+                validation=validation,
+                share=share,
+                workers=self.config.workers,
+                report=partial(report, what),
             )
 
     def network(self) -> SceneNet:
         """Untrained, it gives the mean of pilot and filter."""
-        return SceneNet(self.config.width, self.config.deep, self.config.n_blocks)
+        return SceneNet(self.config.width, self.config.middle, self.config.deep, self.config.n_blocks)
 
     def example(self, number: int) -> Cut:
-        """Every scene once, in an order drawn anew, before any comes again; a random stage and stretch of it."""
-        n = self.config.n_examples
-        order = np.random.default_rng([self.config.seed, 1, number // n]).permutation(n)
-        tensors = load_example(example_path(self._examples, int(order[number % n])))
+        """A random stage and stretch of a scene; every scene comes once, in an order drawn anew, before any comes again."""
+        step, place = divmod(number, self.config.batch)
+        n = self._batches_an_epoch
+        tensors = load_example(example_path(self._examples, int(self._epoch(step // n)[step % n][place])))
         draws = self.draws(number)
         stage = int(draws.choice(_stages(tensors)))
-        start = int(draws.integers(max(tensors["mixture"].shape[-1] - self.config.crop, 0) + 1))
+        start = int(draws.integers(max(tensors["variances.0"].shape[-1] - self.config.crop, 0) + 1))
         return cut(tensors, stage, start, self.config.crop)
 
     def collate(self, examples: Sequence[Cut]) -> list[Cut]:
-        """One by one: they differ in sources and frequencies."""
-        return list(examples)
+        """Together: those of a step have as many sources and frequencies."""
+        evidence = Evidence(*(torch.stack(parts) for parts in zip(*(e.evidence for e in examples), strict=True)))
+        return [Cut(evidence, torch.stack([e.target for e in examples]))]
 
     def loss(self, network: nn.Module, batch: Cut) -> Tensor:
-        """Of the one example, see `objective`."""
+        """Of each example, see `objective`."""
         evidence, target = batch
-        return objective(network(evidence), target, evidence.mixture, self.config.magnitude)[None]
+        return objective(network(evidence), target, evidence.mixture, self.config.magnitude)
 
     @property
     def n_validation(self) -> int:
@@ -113,9 +127,9 @@ class NetworkRecipe(Recipe[NetworkConfig, Cut, Cut]):
         device = next(network.parameters()).device
         path = example_path(self._examples, number, validation=True)
         rows: list[tuple[float, ...]] = []
-        tensors = {name: value.to(device) for name, value in load_example(path).items()}
+        tensors = load_example(path)
         for stage in _stages(tensors):
-            evidence, target = cut(tensors, stage, 0, self.config.crop)
+            evidence, target = cut({name: value.to(device) for name, value in tensors.items()}, stage, 0, self.config.crop)
             found, mean = network(evidence), 0.5 * (evidence.linear + evidence.filtered)
             sounds = target.abs().square().sum((-2, -1)) > SOUNDS * evidence.mixture.abs().square().sum()
             rows += [(_snr(a, t), _snr(b, t)) for a, b, t, s in zip(mean, found, target, sounds, strict=True) if s]
@@ -150,6 +164,29 @@ class NetworkRecipe(Recipe[NetworkConfig, Cut, Cut]):
     def _examples(self) -> Path:
         return self.folder / "examples"
 
+    @cached_property
+    def _alike(self) -> list[list[int]]:
+        """Scenes that fit into one batch: as many sources and frequencies."""
+        found: dict[tuple[int, int], list[int]] = {}
+        for index in range(self.config.n_examples):
+            found.setdefault(example_shape(example_path(self._examples, index)), []).append(index)
+        return [found[shape] for shape in sorted(found)]
+
+    @property
+    def _batches_an_epoch(self) -> int:
+        return sum(-(-len(scenes) // self.config.batch) for scenes in self._alike)
+
+    def _epoch(self, epoch: int) -> list[NDArray[np.int64]]:
+        """Batches of scenes that are alike, every scene in one of them; where some are missing in the last, others come twice."""
+        if self._drawn is None or self._drawn[0] != epoch:
+            draws, batch = np.random.default_rng([self.config.seed, 1, epoch]), self.config.batch
+            batches: list[NDArray[np.int64]] = []
+            for scenes in self._alike:
+                order = draws.permutation(scenes)
+                batches += list(np.resize(order, (-(-len(scenes) // batch), batch)))
+            self._drawn = epoch, [batches[n] for n in draws.permutation(len(batches))]
+        return self._drawn[1]
+
 
 def objective(x: Tensor, target: Tensor, mixture: Tensor, magnitude: float) -> Tensor:
     """The error in dB relative to the target, mean over sources, plus that of the roots of magnitudes.
@@ -157,24 +194,29 @@ def objective(x: Tensor, target: Tensor, mixture: Tensor, magnitude: float) -> T
     Targets that are silent count as 30 dB below the mixture, errors 30 dB below the target as good enough.
 
     Args:
-        x: (source, freq, frame) what was found.
-        target: (source, freq, frame).
-        mixture: (freq, frame).
+        x: (..., source, freq, frame) what was found.
+        target: (..., source, freq, frame).
+        mixture: (..., freq, frame).
         magnitude: weight of the second.
+
+    Returns: (...,).
     """
     error, power = ((part.abs().square()).sum((-2, -1)) for part in (x - target, target))
-    least = 1e-3 * mixture.abs().square().sum() + 1e-9
-    loss = 10 * ((error + 1e-3 * power + least) / (power + least)).log10().mean()
-    roots = ((x.abs() + 1e-4).sqrt() - (target.abs() + 1e-4).sqrt()).square().mean()
-    return loss + magnitude * roots / (mixture.abs().mean() + 1e-6)
+    least = 1e-3 * mixture.abs().square().sum((-2, -1))[..., None] + 1e-9
+    loss = 10 * ((error + 1e-3 * power + least) / (power + least)).log10().mean(-1)
+    roots = ((x.abs() + 1e-4).sqrt() - (target.abs() + 1e-4).sqrt()).square().mean((-3, -2, -1))
+    return loss + magnitude * roots / (mixture.abs().mean((-2, -1)) + 1e-6)
 
 
 def cut(tensors: Mapping[str, Tensor], stage: int, start: int, n: int) -> Cut:
-    """Some frames of a stage, and the truth."""
-    taken = slice(start, start + n)
-    mixture, linear, filtered = (tensors[name][..., taken] for name in ("mixture", f"linear.{stage}", f"filtered.{stage}"))
-    evidence = Evidence(mixture, linear, filtered, tensors[f"variances.{stage}"][..., taken])
-    return Cut(evidence, tensors["target"][..., taken])
+    """Some frames of a stage, and the truth, of what `load_example` gives."""
+
+    def taken(name: str) -> Tensor:
+        # Contiguous before they are made wider: most of it is left out.
+        return torch.view_as_complex(tensors[name][..., start : start + n, :].float().contiguous())
+
+    variances = tensors[f"variances.{stage}"][..., start : start + n].float()
+    return Cut(Evidence(taken("mixture"), taken(f"linear.{stage}"), taken(f"filtered.{stage}"), variances), taken("target"))
 
 
 def _stages(tensors: Mapping[str, Tensor]) -> list[int]:
