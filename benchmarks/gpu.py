@@ -78,8 +78,8 @@ def row(what: str, n: int, alone: float, together: float, difference: float) -> 
     }
 
 
-def decoder(make: Callable[[], Decoder], stft: STFT, what: str, n_mics: int = 3) -> Row:
-    y = stft(mixtures(n_mics))
+def decoder(make: Callable[[], Decoder], stft: STFT, what: str, n_mics: int = 3, seconds: int = SECONDS) -> Row:
+    y = stft(mixtures(n_mics)[..., : seconds * RATE])
     on_gpu, there = make().to("cuda"), y.cuda()
     found, wanted = on_gpu(there).x[0].cpu(), make()(y[0]).x
     difference = float(((found - wanted).abs().square().mean() / wanted.abs().square().mean()).sqrt())
@@ -133,7 +133,7 @@ ROWS: dict[str, Callable[[], Row]] = {
     "wpe": lambda: decoder(lambda: WPE(10), STFT(512, 128), f"WPE, {BATCH} x {SECONDS} s, 6 microphones, 10 taps", 6),
     "network": network,
     "diffusion": lambda: decoder(
-        lambda: DiffusionPosterior(SHORT, AuxIVA(n_iter=20)), SHORT, f"DiffusionPosterior, {BATCH} x {SECONDS} s, 2 draws", 2
+        lambda: DiffusionPosterior(SHORT, AuxIVA(n_iter=20)), SHORT, f"DiffusionPosterior, {BATCH} x 4 s, 2 draws", 2, 4
     ),
 }
 

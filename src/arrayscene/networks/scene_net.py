@@ -64,8 +64,8 @@ class SceneNet(nn.Module):
         deep: at a quarter of it.
         n_blocks: residual blocks at a quarter of the rate.
 
-    Cost: about 40 width^2 + 10 middle^2 + 0.6 n_blocks deep^2 multiplications a bin, frame and source; on a processor with products
-    of 16-bit matrices the layers between them take longer.
+    Cost: about 15 width^2 + 3 middle^2 + 0.2 n_blocks deep^2 multiplications a bin, frame and source; on a processor with
+    products of 16-bit matrices the layers between them take longer.
 
     Reference: the idea of a network inside a separation is that of N. Makishima et al., "Independent deeply learned matrix
     analysis for determined audio source separation", IEEE/ACM TASLP 2019; layers across all frequencies between others that stay

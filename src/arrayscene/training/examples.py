@@ -123,7 +123,6 @@ def make_examples(
     """
     folder.mkdir(parents=True, exist_ok=True)
     _check_record(folder / "made-with.json", config.made_with())
-    split: Split = "test" if validation else "train"
     mine = [(index, example_path(folder, index, validation=validation)) for index in range(share[0], n, share[1])]
     missing = [(index, path) for index, path in mine if not path.exists()]
     if not missing:
