@@ -125,7 +125,7 @@ def sample(
     """
     problem = _Problem(stretch, stft, prior, settings)
     sigmas = noise_levels(settings.n_steps, *settings.sigma, rho=settings.rho).tolist()
-    pairs = _Pairs(settings.draws * settings.particles, problem.z.shape, problem.z.dtype, generator)
+    pairs = _Pairs(settings.draws * settings.particles, problem.z, generator)
     x = problem.z + sigmas[0] * pairs()
     denoise = _counted(at_rate(prior, stretch.rate))
     clean = problem.z.expand_as(x)
@@ -198,13 +198,18 @@ def _milestones(settings: Settings) -> list[int]:
 class _Pairs:
     """Noise of unit variance, in pairs of opposite sign; the same for all recordings of a batch."""
 
-    def __init__(self, draws: int, shape: torch.Size, dtype: torch.dtype, generator: torch.Generator) -> None:
-        self.draws, self.shape, self.dtype, self.generator = draws, shape, dtype, generator
+    def __init__(self, draws: int, like: Tensor, generator: torch.Generator) -> None:
+        self.draws, self.like, self.generator = draws, like, generator
 
     def __call__(self) -> Tensor:
-        half = torch.randn((self.draws + 1) // 2, *self.shape[-2:], dtype=torch.float64, generator=self.generator)
-        both = torch.stack([half, -half], dim=1).flatten(0, 1)[: self.draws].to(self.dtype)
-        return both.reshape(self.draws, *(1,) * (len(self.shape) - 2), *self.shape[-2:]).expand(self.draws, *self.shape)
+        shape = self.like.shape
+        # On the generator's device and in double precision, so that every device and precision draws the same.
+        drawn = torch.randn(
+            (self.draws + 1) // 2, *shape[-2:], dtype=torch.float64, generator=self.generator, device=self.generator.device
+        )
+        half = drawn.to(self.like)
+        both = torch.stack([half, -half], dim=1).flatten(0, 1)[: self.draws]
+        return both.reshape(self.draws, *(1,) * (len(shape) - 2), *shape[-2:]).expand(self.draws, *shape)
 
     def keep(self, energy: Tensor, draws: int) -> Tensor:
         """Numbers of the likeliest by energies (draw, ...), of all recordings together; whole pairs where that is possible."""
