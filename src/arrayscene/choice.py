@@ -86,8 +86,11 @@ STRENGTH: Final = 0.5
 DRAWS: Final = 2
 """Draws of a diffusion."""
 
-REFINED_STRENGTH: Final = 0.6
-"""Share of the network in the last stage."""
+REFINED_STRENGTH: Final = 0.85
+"""Share of the network in its results."""
+
+GUIDED_BY_NETWORK: Final = 3
+"""Sources from which on the network refines the guide too: 1 dB better with three, nothing with two."""
 
 
 Stretches = Sequence[ArrayLike]
@@ -211,7 +214,8 @@ def choose(
         why = "one source: nothing for the network to take apart, so the noise of the quiet moments is taken out"
         return Choice(lambda _: QuietNoiseWiener(), transforms["short"], method, why, MAX_MICS)
     if method in ("wiener", "network"):
-        make, stft = _wiener(separable, duration, reverberation, transforms, masks, refined=method == "network", network=network)
+        refined = n_sources if method == "network" else 0
+        make, stft = _wiener(separable, duration, reverberation, transforms, masks, refined=refined, network=network)
         return Choice(make, stft, method, why, MAX_MICS)
     if method == "diffusion":
         alike = choose(
@@ -290,19 +294,19 @@ def _wiener(
     transforms: dict[str, STFT],
     masks: Callable[[STFT, Stretches | None], Clustering],
     *,
-    refined: bool = False,
+    refined: int = 0,
     network: SceneNet | None = None,
 ) -> tuple[Callable[[Stretches | None], Decoder], STFT]:
-    """What recovers most, and its transform; with a network after the last filter or without; figures in docs/architecture.md."""
+    """What recovers most, and its transform; figures in docs/architecture.md. `refined`: sources that a network makes better."""
     short, middle, long = (transforms[name] for name in ("short", "middle", "long"))
 
-    def last(wiener: MultichannelWiener) -> Decoder:
-        return Refined(wiener, network, strength=REFINED_STRENGTH) if refined else wiener
+    def better(wiener: MultichannelWiener, least: int = 1) -> Decoder:
+        return Refined(wiener, network, strength=REFINED_STRENGTH) if refined >= least else wiener
 
     if duration < SHORTEST_TO_LEARN:
         return lambda s: SDWMWF(masks(middle, s)), middle
     if not separable:
-        return lambda s: last(MultichannelWiener(SDWMWF(masks(long, s)), short, long)), short
+        return lambda s: better(MultichannelWiener(SDWMWF(masks(long, s)), short, long)), short
     wide, widest = (transforms[name] for name in _windows(duration, reverberation))
     if duration >= LONG_ENOUGH:
         # Half-overlapping frames tell the first separation as much as the guided one learns from twice as many.
@@ -311,8 +315,8 @@ def _wiener(
     def make(stretches: Stretches | None) -> Decoder:
         separation = AuxIVA(model="banded", update="iss", n_iter=N_ITER, n_sweeps=1, loading=1e-3)
         first = WarmStart(SDWMWF(masks(wide, stretches)), separation)
-        guide = MultichannelWiener(first, short, wide, strength=GUIDE_STRENGTH)
-        return last(MultichannelWiener(GuidedIVA(guide, widest, short), short, widest, strength=STRENGTH))
+        guide = better(MultichannelWiener(first, short, wide, strength=GUIDE_STRENGTH), GUIDED_BY_NETWORK)
+        return better(MultichannelWiener(GuidedIVA(guide, widest, short), short, widest, strength=STRENGTH))
 
     return make, short
 
