@@ -23,12 +23,14 @@ class Uncertainty:
         times: (time,) seconds, centres.
         power: (band, time) mean power of the source, in one unit with `variance`.
         variance: (band, time) expected power of its error; NaN where nobody knows.
+        draws: how many were made; 0: the decoder does not draw.
     """
 
     frequencies: FloatArray
     times: FloatArray
     power: FloatArray
     variance: FloatArray
+    draws: int = 0
 
     @property
     def overall_db(self) -> float:

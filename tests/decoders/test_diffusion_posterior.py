@@ -187,6 +187,21 @@ def test_an_interrupt_returns_the_best_so_far_only_when_asked_to() -> None:
     assert snr_db(found.x, x) > 8
 
 
+def test_after_a_stop_stretches_that_were_not_begun_are_the_start_s() -> None:
+    y, x, response = scene(n=3 * RATE)
+    near = x + 0.1 * SHORT(torch.randn(2, 3 * RATE, generator=torch.Generator().manual_seed(3)))
+    seen: list[float] = []
+    decoder = DiffusionPosterior(
+        SHORT, Known(near, response), White(), seconds=1.2, progress=seen.append, stop=lambda: bool(seen) and seen[-1] > 0.45
+    )
+    with pytest.warns(DiffusionWarning, match="for the rest what it started from"):
+        found = decoder(y, response)
+    assert float(found.stats["stopped"]) >= 2
+    assert max(seen) < 0.8
+    torch.testing.assert_close(found.x[..., -20:-4], near[..., -20:-4], rtol=1e-3, atol=1e-3)
+    assert float((found.x - near)[..., :100].abs().max()) > 0.01
+
+
 @pytest.mark.parametrize("rate", [4000, 16000, 11025])
 def test_a_prior_of_another_rate_is_resampled_to(rate: int) -> None:
     y, x, response = scene()

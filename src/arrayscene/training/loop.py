@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from arrayscene.errors import ArraySceneError, ConvergenceError, RecordingError, ShapeError
+from arrayscene.interruption import Interruption
 from arrayscene.training.checkpoint import TrainingWarning, load_checkpoint, save_checkpoint
 from arrayscene.training.config import TrainingConfig
 from arrayscene.training.health import what_is_wrong
@@ -23,7 +24,6 @@ from arrayscene.training.place import check_place, settings_restored
 from arrayscene.training.processes import Run, from_first, start, together
 from arrayscene.training.recipe import AnyRecipe
 from arrayscene.training.record import WEIGHTS, Record
-from arrayscene.training.stopping import Interruption
 from arrayscene.training.stream import Part, stream, usable
 
 if TYPE_CHECKING:
