@@ -62,7 +62,7 @@ def in_a_room() -> Sounds:
 
     def allison(signals: NDArray[np.float32]) -> NDArray[np.float32]:
         found, target, _ = match_sources(signals, targets)
-        return signals[found[list(target).index(0)]]
+        return np.asarray(signals[found[list(target).index(0)]])
 
     return {
         "microphone": samples[0].numpy(),
@@ -112,9 +112,7 @@ def main(folder: Path) -> None:
             page.append(f"<tr><td>{name}<td>{score}<td><audio controls src='{file}'></audio>")
             print(f"{scene}: {name} {score}")
             levels = STFT(512)(torch.from_numpy(np.asarray(sound))).abs().clamp_min(1e-6).log10().numpy() * 20
-            axis.imshow(
-                levels, origin="lower", aspect="auto", extent=(0, SECONDS, 0, RATE / 2000), vmin=-45, vmax=15, cmap="magma"
-            )
+            axis.imshow(levels, origin="lower", aspect="auto", extent=(0, SECONDS, 0, 8), vmin=-45, vmax=15, cmap="magma")
             axis.set_title(f"{name}\n{score}" if score else name, fontsize=10)
         axes[0].set_ylabel(f"{scene.replace(', ', chr(10))}\n\nkHz", fontsize=9)
         page.append("</table>")
