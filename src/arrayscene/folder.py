@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -112,6 +112,18 @@ def files_under(folder: Path) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
 
 
+def missing_folders(folder: Path) -> list[Path]:
+    """The folder and those above it that are not there, the innermost first."""
+    return [step for step in (folder, *folder.parents) if not step.exists()]
+
+
+def take_away(folders: Sequence[Path]) -> None:
+    """Remove folders that are there and empty; all others stay."""
+    for step in folders:
+        with contextlib.suppress(OSError):
+            step.rmdir()
+
+
 def _check_contents(target: Path, kind: Kind, overwrite: bool) -> None:
     owned = _own_files(target, kind)
     article = f"a {kind.noun}" if kind.noun == "scene" else kind.noun
@@ -159,14 +171,12 @@ def _own_files(folder: Path, kind: Kind) -> set[str] | None:
 @contextlib.contextmanager
 def _parents(folder: Path) -> Iterator[None]:
     """Make the missing folders above the target, and take them away again if the write fails."""
-    missing = [step for step in (folder, *folder.parents) if not step.exists()]
+    missing = missing_folders(folder)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         yield
     except BaseException:
-        for step in missing:
-            with contextlib.suppress(OSError):
-                step.rmdir()
+        take_away(missing)
         raise
 
 

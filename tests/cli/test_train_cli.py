@@ -74,6 +74,7 @@ def test_what_cannot_be_trained_is_one_line(words: tuple[object, ...], message: 
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stderr.splitlines()[-1].startswith("error: ")
+    assert [path.name for path in Path().iterdir()] == ["wrong.toml"]
 
 
 @pytest.mark.slow

@@ -42,7 +42,9 @@ def train(
     lr: Annotated[float | None, typer.Option(metavar="X", help="Highest learning rate.")] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="The same seed gives the same weights.")] = None,
     precision: Annotated[str | None, typer.Option(metavar="NAME", help="32, 16-mixed or bf16-mixed.")] = None,
-    minutes: Annotated[float | None, typer.Option(metavar="N", help="Stop then; the same command goes on.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(metavar="N", help="Train so long, from the first step on; the same command goes on.")
+    ] = None,
     accelerator: Annotated[str, typer.Option(metavar="NAME", help="cpu, gpu, or auto: a GPU where there is one.")] = "auto",
     devices: Annotated[int, typer.Option(metavar="N", help="GPUs, or processes on the CPU, on each machine.")] = 1,
     nodes: Annotated[int, typer.Option(metavar="N", help="Machines; start the command on each, see docs/training.md.")] = 1,
@@ -154,7 +156,8 @@ class _Line:
 
 def _state(progress: Progress) -> str:
     if progress.step == 0:
-        return f"{progress.doing}: {progress.done:.0%}"
+        left = f", {_duration(progress.left)} left; then the training begins" if 0 < progress.left else ""
+        return f"{progress.doing}: {progress.done:.0%}{left}"
     return (
         f"step {progress.step} of {progress.n_steps}: loss {progress.loss:.4g}, {progress.rate:.3g} steps/s, "
         f"{_duration(progress.left)} left"
