@@ -44,6 +44,7 @@ from arrayscene.decoders import (
 )
 from arrayscene.decoders import guided as guided_separation
 from arrayscene.errors import ShapeError
+from arrayscene.naming import one_of
 from arrayscene.networks import SceneNet, SpeechPrior
 from arrayscene.stft import STFT
 
@@ -152,6 +153,11 @@ class Choice(NamedTuple):
     max_mics: int | None
 
 
+def method_called(name: str) -> str:
+    """The one of `METHODS` that is meant; case and punctuation do not matter. Raises: ShapeError for none."""
+    return one_of(name, METHODS, "method")
+
+
 def choose(
     method: str,
     *,
@@ -182,8 +188,7 @@ def choose(
     Raises: ShapeError for a method that does not exist, that cannot separate so many sources, or that needs to be told when each
         sounds.
     """
-    if method not in METHODS:
-        raise ShapeError(f"method {method!r} came; there are {', '.join(METHODS)}")
+    method = method_called(method)
     transforms = {name: STFT(fast_length(seconds * sample_rate)) for name, seconds in SECONDS.items()}
     n_used = min(n_mics, MAX_MICS)
     why = "asked for by the user"

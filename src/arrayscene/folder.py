@@ -85,24 +85,53 @@ def check_target(directory: str | os.PathLike[str], kind: Kind, overwrite: bool 
     """
     target = Path(directory).resolve()
     with _says_why(target):
-        nearest = next((folder for folder in target.parents if folder.exists()), target)
-        if not nearest.is_dir():
-            raise RecordingError(f"{target}: {nearest} is a file; wanted a folder to write into; choose another place")
-        if not os.access(nearest, os.W_OK | os.X_OK):
-            raise RecordingError(f"{target}: {nearest} cannot be written; choose a folder that you may write to")
+        check_above(target)
         if target.exists() and not target.is_dir():
             raise RecordingError(f"{target}: is a file; wanted a new or empty folder; choose another name")
         if target.exists() and any(target.iterdir()):
             _check_contents(target, kind, overwrite)
 
 
+def check_above(target: Path) -> None:
+    """Refuse early a file or folder whose place is no folder, or cannot be written.
+
+    Raises:
+        RecordingError: what is there, what was wanted, what to do.
+    """
+    above = next(folder for folder in target.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise RecordingError(f"{target}: {above} is a file; wanted a folder to write into; choose another place")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise RecordingError(f"{target}: {above} cannot be written; choose a folder that you may write to")
+
+
+def check_writable(directory: str | os.PathLike[str], what: str) -> None:
+    """Refuse early a folder to which files cannot be added.
+
+    Args:
+        directory: may be missing; then it must be possible to make it.
+        what: named it, for the message: "--out".
+
+    Raises:
+        RecordingError: a file, or a place that cannot be written.
+    """
+    target = Path(directory)
+    if target.exists() and not target.is_dir():
+        raise RecordingError(f"{what} {target}: is a file; a folder is wanted; choose another name")
+    if target.exists() and not os.access(target, os.W_OK | os.X_OK):
+        raise RecordingError(f"{what} {target}: cannot be written; choose a folder that you may write to")
+    if not target.exists():
+        check_above(target)
+
+
 def check_new(directory: str | os.PathLike[str]) -> None:
     """Refuse early what `write_new` would refuse.
 
     Raises:
-        RecordingError: the target is a file or a folder that holds something.
+        RecordingError: the target is a file, a folder that holds something, or in a place that cannot be written.
     """
     target = Path(directory)
+    check_above(target)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise RecordingError(f"{target} is there already; choose a new or empty folder")
 
@@ -137,9 +166,7 @@ def _check_contents(target: Path, kind: Kind, overwrite: bool) -> None:
             "they would be lost; move them away or choose another folder"
         )
     if not overwrite:
-        raise RecordingError(
-            f"{target}: holds {article} already; choose another folder, or replace it with --overwrite (overwrite=True)"
-        )
+        raise RecordingError(f"{target}: holds {article} already; choose another folder, or replace it with overwrite=True")
 
 
 def _put_in_place(work: Path, target: Path) -> None:

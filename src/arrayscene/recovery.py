@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from arrayscene.activity import active_level_db, active_segments
 from arrayscene.array import MicrophoneArray
-from arrayscene.choice import Choice, choose
+from arrayscene.choice import Choice, choose, method_called
 from arrayscene.diagnosis import suspicion
 from arrayscene.diarisation import cut
 from arrayscene.errors import GeometryError, ShapeError
@@ -62,7 +62,7 @@ def recover(
         activity: of each source, by name, (segment, 2) start and end in seconds, such as
             `arrayscene.diarisation.read_rttm` returns; used instead of counting, and to tell the sources apart. With
             `directions`, in their order.
-        method: decoder, one of `arrayscene.choice.METHODS`; "auto" chooses and says why.
+        method: decoder, one of `arrayscene.choice.METHODS`, in any case; "auto" chooses and says why.
         weights: file of a trained `SceneNet` for "network" and "auto", as `arrayscene train network` writes it, or of a
             `SpeechPrior` for "diffusion", as `arrayscene train prior` does; None: the shipped one.
         draws: for "diffusion", how many; None: as many as it takes by default.
@@ -81,6 +81,7 @@ def recover(
     grows with sources and duration only (long recordings are worked on in blocks).
     """
     report = progress or (lambda step, fraction: None)
+    method = method_called(method)
     recording = with_array(recording, array, job="recover", shortest=SHORTEST)
     stretches = None if activity is None else _stretches(activity, recording.duration)
     _check_request(n_sources, directions, stretches)

@@ -128,6 +128,7 @@ class Scene:
         assumptions, warnings: sentences for the user.
         inputs: names of the input files.
         timings: seconds spent, by step.
+        start: seconds of the input at which the scene begins; every time of the scene counts from there.
     """
 
     sources: Sequence[Source]
@@ -144,6 +145,7 @@ class Scene:
     warnings: Sequence[str] = ()
     inputs: Sequence[str] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
+    start: float = 0.0
 
     @property
     def duration(self) -> float:

@@ -9,7 +9,9 @@ import typer
 
 from arrayscene.cli.progress import progress_bar
 from arrayscene.cli.table import print_table
-from arrayscene.errors import RecordingError, ShapeError
+from arrayscene.errors import ShapeError
+from arrayscene.folder import check_writable
+from arrayscene.naming import one_of
 
 
 def bench(
@@ -29,23 +31,17 @@ def bench(
     from arrayscene.bench.page import HEADINGS, NOTE, rows, write
     from arrayscene.bench.peers import peers
     from arrayscene.bench.run import COUNTING, OURS
+    from arrayscene.bench.scenes import SETS
     from arrayscene.choice import METHODS
 
     others = list(peers())
     chosen = [*OURS, *others] if methods is None else [name.strip() for name in methods.split(";")]
-    unknown = [name for name in chosen if name not in (*METHODS, *others, COUNTING)]
-    if unknown:
-        raise ShapeError(
-            f"--methods: {', '.join(unknown)} came; there are {', '.join((*METHODS, COUNTING, *others))}; semicolons between them"
-        )
-    try:
-        # Before the work of minutes, not after it.
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RecordingError(f"--out {out}: {error.strerror}; choose a folder that you may write to") from None
+    known = (*METHODS, COUNTING, *others)
+    chosen = [one_of(name, known, "--methods") for name in chosen]
+    names = [one_of(kind.strip(), list(SETS), "--kinds") for kind in kinds.split(",")]
+    check_writable(out, "--out")
     with progress_bar() as progress:
         made = {}
-        names = [kind.strip() for kind in kinds.split(",")]
         for number, kind in enumerate(names):
             if progress is not None:
                 progress("make scenes", number / len(names))

@@ -13,7 +13,7 @@ from arrayscene.cli.channels import channel_numbers
 from arrayscene.cli.options import Array, Channels, Inputs, Quiet, Rate, Start, Stop, required
 from arrayscene.cli.progress import progress_bar
 from arrayscene.cli.table import print_table
-from arrayscene.errors import RecordingError
+from arrayscene.folder import check_writable
 
 if TYPE_CHECKING:
     from arrayscene.localize import Located, LocatedSource
@@ -42,8 +42,8 @@ def locate(
 ) -> None:
     """Find the sources of a recording: direction, distance where it can be known, level, and how sure each is."""
     array = required(array)
-    if out is not None and out.exists() and not out.is_dir():
-        raise RecordingError(f"--out {out}: is a file; a folder is wanted")
+    if out is not None:
+        check_writable(out, "--out")
     wanted = channel_numbers(channels)
 
     from arrayscene.array import MicrophoneArray

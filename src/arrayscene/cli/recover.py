@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Annotated
@@ -73,9 +74,11 @@ def recover(
     check_target(target, overwrite)
 
     from arrayscene.array import MicrophoneArray
+    from arrayscene.choice import method_called
     from arrayscene.recording import Recording
     from arrayscene.recovery import recover as recover_scene
 
+    method = method_called(method)
     microphones = MicrophoneArray.resolve(array)
     paths: Path | list[Path] = inputs[0] if len(inputs) == 1 else inputs
     recording = Recording.read(paths, array=microphones, channels=wanted_channels, sample_rate=rate, start=start, stop=stop)
@@ -103,6 +106,7 @@ def recover(
             progress=progress,
             stop=enough,
         )
+    scene = replace(scene, start=start or 0.0)
     write_scene(scene, target, overwrite=overwrite, report=not no_report)
 
     if as_json:
@@ -111,6 +115,8 @@ def recover(
         for warning in scene.warnings:
             print(f"warning: {warning}", file=sys.stderr)
         _print_scene(scene)
+        if scene.start:
+            print(f"times count from --start, {scene.start:g} s")
         print(f"wrote {target / 'scene.json'}" if no_report else f"open {target / 'report.html'}")
     if enough is not None and enough():
         raise typer.Exit(INTERRUPTED)

@@ -12,6 +12,7 @@ import typer
 
 from arrayscene.cli.progress import progress_bar
 from arrayscene.errors import RecordingError
+from arrayscene.naming import one_of
 
 if TYPE_CHECKING:
     from arrayscene.cli.simulate import Wishes
@@ -27,8 +28,7 @@ def simulate_world(
     """Write the data set, or what is missing of it."""
     from arrayscene.worlds import World, WorldConfig, check_folder, write_world
 
-    if split not in ("train", "test", "all"):
-        raise RecordingError(f"--split {split} came; give train, test or all")
+    split = one_of(split, ("train", "test", "all"), "--split", RecordingError)
     chosen = WorldConfig() if config is None else WorldConfig.load(config)
     world = World(_as_wished(chosen, wishes), speech, seed=seed, split=cast("Split", split))
     check_folder(world, out)
@@ -41,7 +41,20 @@ def simulate_world(
         raise typer.Exit(INTERRUPTED) from None
     speakers = len(world.speech.speakers)
     print(f"{scenes} scenes of {speakers} speakers in {out}, {time.monotonic() - begun:.0f} s")
+    print(_who_walks(out, scenes, world.config.moving))
     print(f"read them: arrayscene.worlds.WorldFolder({str(out)!r})")
+
+
+def _who_walks(out: Path, scenes: int, chance: float) -> str:
+    """One line on who moves, and in which scenes."""
+    from arrayscene.speakers import some
+    from arrayscene.worlds.folder import talkers_who_walk
+
+    found = talkers_who_walk(out, scenes)
+    places = [f"{folder.relative_to(out)} ({', '.join(walking)})" for folder, walking, _ in found if walking]
+    n_walking, n_talkers = sum(len(walking) for _, walking, _ in found), sum(n for _, _, n in found)
+    told = f"; drawn with a chance of {chance:g} (`moving` of --config)"
+    return f"{n_walking} of {n_talkers} talkers walk, the others stand still{told}" + (f": {some(places)}" if places else "")
 
 
 def _as_wished(config: WorldConfig, wishes: Wishes) -> WorldConfig:

@@ -16,6 +16,7 @@ from arrayscene.cli.options import Array, Channels, Quiet, Start, Stop, required
 from arrayscene.cli.progress import progress_bar
 from arrayscene.cli.table import print_table
 from arrayscene.errors import ArraySceneError, RecordingError
+from arrayscene.naming import one_of
 
 if TYPE_CHECKING:
     from arrayscene.imaging import Band, Imager, ImagingMethod, SoundMap
@@ -155,12 +156,10 @@ def _method(name: str, steering: str | None, with_diagonal: bool) -> ImagingMeth
     from arrayscene.imaging import FORMULATIONS, CleanSC, Conventional, CovarianceFitting, Damas, Functional
 
     kinds = {kind.name: kind for kind in (Conventional, Functional, CleanSC, Damas, CovarianceFitting)}
-    if name not in kinds:
-        raise ArraySceneError(f"--method {name!r} came; one of {', '.join(kinds)} was wanted")
+    name = one_of(name, list(kinds), "--method", ArraySceneError)
     options: dict[str, object] = {}
     if steering is not None:
-        if steering not in FORMULATIONS:
-            raise ArraySceneError(f"--steering {steering!r} came; one of {', '.join(map(repr, FORMULATIONS))} was wanted")
+        steering = one_of(steering, FORMULATIONS, "--steering", ArraySceneError)
         if name == "cmf":
             raise ArraySceneError("--steering came with cmf, which fits the matrices themselves; leave it out")
         options["steering"] = steering

@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from arrayscene.errors import RecordingError
+
 if TYPE_CHECKING:
     from arrayscene.training import Outcome, Progress, TrainingConfig
 
 INTERRUPTED = 130
+
+OPTIONS = {"n_steps": "--steps", "learning_rate": "--lr"}
+"""Those that are not called as in the configuration."""
 
 _LOGGED = 30.0
 """Seconds between two lines of progress where stderr is no terminal."""
@@ -87,12 +92,19 @@ def train(
 
 
 def _chosen(kind: type[TrainingConfig], file: Path | None, speech: Path | None, **options: Any) -> TrainingConfig:
-    """The configuration of the file with the options that came."""
+    """The configuration of the file with the options that came; errors name those, not what the file calls them."""
     base = kind() if file is None else kind.load(file)
     given = {name: value for name, value in options.items() if value is not None}
     if speech is not None:
         given["speech"] = str(speech)
-    return base.with_changes(**given)
+    try:
+        return base.with_changes(**given)
+    except RecordingError as error:
+        name = str(error).removeprefix(f"{kind.__name__}: ").partition(" = ")[0]
+        if name not in given:
+            raise
+        option = OPTIONS.get(name, f"--{name}")
+        raise RecordingError(str(error).replace(f"{kind.__name__}: {name} =", option, 1)) from None
 
 
 def _conclude(outcome: Outcome, folder: Path, n_steps: int) -> None:

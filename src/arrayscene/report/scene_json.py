@@ -40,6 +40,7 @@ def scene_to_dict(scene: Scene, files: Sequence[str] = ()) -> dict[str, Any]:
         "inputs": [str(name) for name in scene.inputs],
         "sample_rate": int(scene.sample_rate),
         "duration_s": number(scene.duration, 6),
+        **({"start_s": number(scene.start, 6)} if scene.start else {}),
         "method": scene.method,
         "why": scene.why,
         "ambiguity": scene.ambiguity,
