@@ -116,6 +116,23 @@ def test_an_earlier_result_is_replaced_with_an_option() -> None:
     assert said.endswith("or replace it with --overwrite\n")
 
 
+def test_bench_lists_what_it_compares() -> None:
+    said = CliRunner().invoke(app, ["bench", "--list"]).stdout
+    for words in ("2 talkers, ring of 4 microphones", "delay-and-sum", "'auto, counting'", "peers: "):
+        assert words in said
+    assert not Path("bench").exists()
+
+
+@pytest.mark.parametrize("text", ["mvdr,ilrma", "MVDR; ilrma"])
+def test_bench_takes_commas_and_semicolons(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr("arrayscene.bench.make_scenes", lambda *_, **__: [])
+    monkeypatch.setattr("arrayscene.bench.run", lambda methods, *_: asked.append(list(methods)) or [])
+    for methods in (text, "auto, counting", "auto, counting;auto"):
+        refused("bench", "--methods", methods)
+    assert asked == [["mvdr", "ilrma"], ["auto, counting"], ["auto, counting", "auto"]]
+
+
 @pytest.mark.parametrize("name", ["MVDR", "Delay-And-Sum", "delay_and_sum", "delayandsum"])
 def test_case_and_punctuation_of_a_method_do_not_matter(name: str) -> None:
     assert CliRunner().invoke(app, ["recover", *TAKE, "--no-report", "--method", name, "--sources", "1"]).exit_code == 0
