@@ -84,6 +84,7 @@ def test_one_file_a_microphone_a_stretch_and_given_directions() -> None:
     document = json.loads(Path("there/scene.json").read_text(encoding="utf-8"))
     assert document["duration_s"] == pytest.approx(1.0)
     assert document["start_s"] == 0.5
+    assert document["assumptions"][0] == "The scene begins at 0.5 s of the file, and its times count from there."
     assert "times count from --start, 0.5 s" in result.stdout
     assert max(stop for source in document["sources"] for _, stop in source["active"]) <= 1.0
     assert len(document["sources"]) == 2

@@ -106,7 +106,9 @@ def recover(
             progress=progress,
             stop=enough,
         )
-    scene = replace(scene, start=start or 0.0)
+    if start:
+        said = f"The scene begins at {start:g} s of the file, and its times count from there."
+        scene = replace(scene, start=start, assumptions=[said, *scene.assumptions])
     write_scene(scene, target, overwrite=overwrite, report=not no_report)
 
     if as_json:

@@ -24,7 +24,7 @@ def facts(scene: Scene) -> str:
     """The recording at a glance."""
     entries = {
         "Duration": _duration(scene.duration),
-        **({"Begins at": f"{_duration(scene.start)} of the file; times count from there"} if scene.start else {}),
+        **({"Begins at": f"{_duration(scene.start)} of the file"} if scene.start else {}),
         "Sample rate": f"{scene.sample_rate / 1000:g} kHz",
         "Microphones": f"{len(scene.array.positions)} ({scene.array.name})",
         "Reference channel": str(scene.reference_channel),
