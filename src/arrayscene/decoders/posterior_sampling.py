@@ -8,6 +8,7 @@ from typing import Final, Literal, NamedTuple
 import torch
 from scipy.special import gammaincinv
 from torch import Tensor
+from torch.nn import functional
 
 from arrayscene.decoders.start_error import local_mean, start_error
 from arrayscene.diffusion import (
@@ -30,7 +31,6 @@ from arrayscene.diffusion import (
     to_samples,
     unit,
     whitened,
-    wiener_posterior,
 )
 from arrayscene.errors import ConvergenceError
 from arrayscene.linalg import load_diagonal
@@ -100,8 +100,8 @@ class Found(NamedTuple):
         start: (..., source, sample), the given one or the Wiener filter's.
         mean: (..., source, sample) of the draws, less the start.
         likeliest: likewise, of the draw that explains the recording best.
-        spread: (..., source, freq, frame) real standard deviation of the draws, or where A is given without memory of the truth;
-            NaN for a single one otherwise, which does not tell.
+        spread: (..., source, freq, frame) real standard deviation of the draws, or where A is given of the truth around their
+            mean; NaN for a single one around a start, which does not tell.
         error: likewise, of the start; NaN where none was given.
     """
 
@@ -298,11 +298,22 @@ class _Problem:
         """
         single = variance.isnan()
         power = local_mean(to_frames(mean, self.stft).abs().square()) + torch.where(single, 0, variance)
-        A, R = (matrix.to(torch.complex128)[..., None, :, :] for matrix in (self.response.matrix(), self.R))
-        _, C = wiener_posterior(self.y.movedim(-3, -1).to(A.dtype), A, R, power.movedim(-3, -1).clamp_min(1e-9))
-        left = C.diagonal(dim1=-2, dim2=-1).real.movedim(-1, -3).to(variance)
+        left = torch.linalg.inv(self._told() + torch.diag_embed(1 / power.movedim(-3, -1).clamp_min(1e-9).double()))
+        left = left.diagonal(dim1=-2, dim2=-1).real.movedim(-1, -3).to(variance)
         # A single draw errs as the truth does, and once more.
         return torch.where(single, 2 * left, left.maximum(variance))
+
+    def _told(self) -> Tensor:
+        """(..., freq, frame, source, source) A^H R^-1 A: how much a frame of the sources matters to all that is heard of it."""
+        A = self.response
+        taps = (A.taps if isinstance(A, ConvolutiveResponse) else A.matrix()[..., None]).to(torch.complex128)
+        each = torch.einsum("...fmsk,...fmn,...fnrk->...fksr", taps.conj(), torch.linalg.inv(self.R.to(taps.dtype)), taps)
+        n_taps, n_frames = taps.shape[-1], self.y.shape[-1]
+        level = self.y.real.new_ones(1, n_frames) if self.over_time is None else self.over_time
+        # What would be heard after the end tells nothing.
+        weight = functional.pad(1 / level.double(), (0, n_taps - 1)).unfold(-1, n_frames, 1)
+        weight = weight.expand(*weight.shape[:-3], each.shape[-4], *weight.shape[-2:])
+        return torch.einsum("...fksr,...fkt->...ftsr", each, weight.to(each.dtype))
 
     def coloured(self, z: Tensor) -> Tensor:
         """(..., source, sample) as they are heard."""
@@ -325,7 +336,7 @@ class _Problem:
             apart = to_frames(x - mean, self.stft).abs().square()
             n_free = len(x) / 2 if len(x) % 2 == 0 else (len(x) - 1) / 2
             variance = local_mean(apart.sum(0) / (2 * n_free))
-        if self.stretch.start is None and self.response.memory == 1:
+        if self.stretch.start is None:
             variance = self._not_told(mean, variance)
         spread = variance.sqrt() * gain
         return Found(start, self.coloured(mean - self.origin), self.coloured(picked - self.origin), spread, error)
