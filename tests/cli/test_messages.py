@@ -89,6 +89,11 @@ def test_a_place_that_cannot_be_written_is_noticed_before_the_work(
         (("recover", *TAKE, "--draws", "2"), "--draws 2 came with method 'auto'"),
         (("recover", *TAKE, "--start", "1", "--stop", "0.5"), "--start and --stop: 1.0 s to 0.5 s"),
         (("locate", *TAKE, "--sources", "-1"), "locate: --sources -1 came"),
+        (("locate", *TAKE, "--full-scale-spl", "nan"), "--full-scale-spl nan came"),
+        (("map", *TAKE, "--range", "0"), "--range 0 came"),
+        (("map", *TAKE, "--every", "0"), "--every 0 came"),
+        (("simulate", "--scenes", "1", "--t60", "-1"), "--t60: (-1.0, -1.0) came"),
+        (("simulate", "--scenes", "1", "--room", "1x1x-1"), "--room: (-1.0, -1.0) came"),
         (("train", "network", "--lr", "-1"), "--lr -1.0 came"),
     ],
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import typer
 
 from arrayscene.cli.progress import progress_bar
-from arrayscene.errors import RecordingError
+from arrayscene.errors import ArraySceneError, RecordingError
 from arrayscene.naming import one_of
 
 if TYPE_CHECKING:
@@ -20,6 +20,16 @@ if TYPE_CHECKING:
     from arrayscene.worlds.speech import Split
 
 INTERRUPTED = 130
+
+OPTIONS = {
+    "arrays": "--array",
+    "n_talkers": "--talkers",
+    "sensor_snr_db": "--snr",
+    "room_length": "--room",
+    "room_width": "--room",
+    "room_height": "--room",
+}
+"""Those that are not called as in the configuration."""
 
 
 def simulate_world(
@@ -74,4 +84,10 @@ def _as_wished(config: WorldConfig, wishes: Wishes) -> WorldConfig:
         fixed["duration"] = wishes.duration
     if wishes.room is not None:
         fixed |= dict(zip(("room_length", "room_width", "room_height"), ((side, side) for side in wishes.room), strict=True))
-    return replace(config, **fixed)
+    try:
+        return replace(config, **fixed)
+    except ArraySceneError as error:
+        name, _, rest = str(error).removeprefix("WorldConfig: ").partition(" = ")
+        if name not in fixed or not rest:
+            raise
+        raise type(error)(f"{OPTIONS.get(name, f'--{name}')}: {rest}") from None

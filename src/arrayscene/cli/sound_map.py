@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from arrayscene.imaging import Band, Imager, ImagingMethod, SoundMap
     from arrayscene.recording import Recording
 
+WIDEST = 200.0
+"""dB that a picture may reach below its highest level."""
+
 BANDS = (1000.0, 2000.0, 4000.0)
 """Third octaves mapped where none are named, as far as the recording reaches."""
 
@@ -73,6 +76,10 @@ def sound_map(
     from arrayscene.folder import check_new
 
     check_new(target)
+    if not 0 < range_db <= WIDEST:
+        raise ArraySceneError(f"--range {range_db:g} came; more than 0 and at most {WIDEST:g} dB is needed, such as 15")
+    if every is not None and not every > 0:
+        raise ArraySceneError(f"--every {every:g} came; a positive number of seconds is needed")
     numbers = channel_numbers(channels)
 
     from arrayscene.array import MicrophoneArray
