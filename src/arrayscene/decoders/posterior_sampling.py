@@ -56,6 +56,9 @@ LEVEL_FLOOR: Final = 1e-2
 QUIET: Final = 0.05
 """Share of the frames, and of the frequencies, in which the microphones are taken to hear nothing but noise."""
 
+GAP: Final = 1e-4
+"""How far below the other level that of the quietest frames may be before it is taken for digital silence."""
+
 SMALL: Final = 0.1
 """Share of the frequencies in which sources are taken to leave a direction to noise alone."""
 
@@ -391,12 +394,15 @@ def white_noise(y: Tensor, colour: Tensor) -> Tensor:
     """
     n_mics = y.shape[-3]
     power = y.abs().square().mean(-3)
-    quiet = power.quantile(QUIET, dim=-1) / (float(gammaincinv(n_mics, QUIET)) / n_mics)
+    # torch.quantile refuses large batches.
+    quiet = power.kthvalue(max(round(QUIET * power.shape[-1]), 1)).values / (float(gammaincinv(n_mics, QUIET)) / n_mics)
     frames = y.movedim(-3, -2).to(torch.complex128)
     least = torch.linalg.eigvalsh(frames @ frames.mH / y.shape[-1])[..., 0]
     floor = 1e-6 * power.mean((-2, -1)) * colour.mean()
-    levels = ((quiet * colour).quantile(QUIET, dim=-1), (least * colour).quantile(SMALL, dim=-1))
-    return levels[0].double().minimum(levels[1]).maximum(torch.where(floor > 0, floor, 1))
+    in_quiet, in_least = (quiet * colour).double().quantile(QUIET, dim=-1), (least * colour).quantile(SMALL, dim=-1)
+    # Frames without anything are no noise but a gap in the recording.
+    level = torch.where(in_quiet < GAP * in_least, in_least, in_quiet.minimum(in_least))
+    return level.maximum(torch.where(floor > 0, floor, 1))
 
 
 def noise_power(y: Tensor, A: Tensor, *, n_iter: int = 50) -> Tensor:
