@@ -12,7 +12,8 @@ import torch
 from arrayscene import choice as choices
 from arrayscene.array import MicrophoneArray
 from arrayscene.decoders import DiffusionWarning
-from arrayscene.errors import ShapeError
+from arrayscene.errors import RecordingError, ShapeError
+from arrayscene.networks import SceneNet, SpeechPrior, scene_net_bytes, speech_prior_bytes
 from arrayscene.recording import Recording
 from arrayscene.recovery import recover
 from arrayscene.report import write_scene
@@ -55,9 +56,9 @@ def test_it_stays_near_its_start_and_knows_its_errors(recording: tuple[Recording
         # Within 6 dB of what they are.
         assert abs(source.uncertainty.overall_db - found) < 6
     written = json.loads((write_scene(scene, tmp_path / "scene") / "scene.json").read_text(encoding="utf-8"))
-    assert [entry["error_db"] < 0 for entry in written["sources"]] == [True, True]
+    assert [(entry["error_db"] < 0, entry["draws"]) for entry in written["sources"]] == [(True, 2), (True, 2)]
     page = (tmp_path / "scene" / "report.html").read_text(encoding="utf-8")
-    assert "What is left open" in page
+    assert "What is left open</h2><p>From 2 draws of each source. Expected error" in page
     assert (tmp_path / "scene" / "uncertainty.png").stat().st_size > 5000
     assert start.sources[0].uncertainty is None
     plain = write_scene(start, tmp_path / "plain")
@@ -74,8 +75,39 @@ def test_draws_belong_to_the_diffusion(recording: tuple[Recording, np.ndarray]) 
 def test_one_source_has_nothing_to_draw(recording: tuple[Recording, np.ndarray]) -> None:
     scene = recover(recording[0], directions=DIRECTIONS[:1], method="diffusion")
     assert scene.method == "diffusion"
-    assert "one source: nothing for the diffusion" in scene.why
+    assert scene.why == "one source: nothing for a diffusion to tell apart, so the noise of the quiet moments is taken out"
     assert scene.sources[0].uncertainty is None
+
+
+def test_a_prior_of_ones_own_and_never_one_of_the_other_kind(recording: tuple[Recording, np.ndarray], tmp_path: Path) -> None:
+    prior, network = tmp_path / "prior.safetensors", tmp_path / "network.safetensors"
+    prior.write_bytes(speech_prior_bytes(SpeechPrior(width=4, n_blocks=1)))
+    network.write_bytes(scene_net_bytes(SceneNet(width=4, deep=4, n_blocks=1)))
+    own, shipped = (recover(recording[0], directions=DIRECTIONS, method="diffusion", weights=w, draws=1) for w in (prior, None))
+    assert own.why.endswith(f"by a prior of speech (weights {prior})")
+    assert not np.allclose(own.sources[0].signal, shipped.sources[0].signal)
+    with pytest.raises(RecordingError, match=r"of a network came, .*'auto'; those of a prior .*arrayscene train prior"):
+        recover(recording[0], directions=DIRECTIONS, method="diffusion", weights=network)
+    with pytest.raises(RecordingError, match=r"of a prior came, .*'diffusion'; those of a network were wanted"):
+        recover(recording[0], directions=DIRECTIONS, method="network", weights=prior)
+
+
+def test_stopped_it_keeps_the_best_so_far_and_says_so(recording: tuple[Recording, np.ndarray]) -> None:
+    seen: list[float] = []
+
+    def progress(step: str, done: float) -> None:
+        if step == "decode":
+            seen.append(done)
+
+    scene = recover(recording[0], directions=DIRECTIONS, method="diffusion", progress=progress, stop=lambda: len(seen) > 2)
+    # The block, two steps, and the end.
+    assert len(seen) == 4
+    assert [words for words in scene.warnings if "interrupted; the best so far" in words]
+    start, whole = (recover(recording[0], directions=DIRECTIONS, method=m) for m in ("network", "diffusion"))
+    for other in (start, whole):
+        assert not np.allclose(scene.sources[0].signal, other.sources[0].signal, atol=1e-5)
+    assert scene.sources[0].uncertainty is not None
+    assert math.isnan(scene.sources[0].uncertainty.overall_db)
 
 
 def test_a_prior_that_breaks_is_a_warning_of_the_scene(
@@ -88,7 +120,7 @@ def test_a_prior_that_breaks_is_a_warning_of_the_scene(
             return x * math.nan
 
     whole = choices.DiffusionPosterior
-    monkeypatch.setattr(choices, "DiffusionPosterior", lambda stft, start, **more: whole(stft, start, Broken(), **more))
+    monkeypatch.setattr(choices, "DiffusionPosterior", lambda stft, start, _, **more: whole(stft, start, Broken(), **more))
     with warnings.catch_warnings():
         warnings.simplefilter("error", DiffusionWarning)
         scene = recover(recording[0], directions=DIRECTIONS, method="diffusion")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from arrayscene.array_checks import LARGEST_DELAY, as_numbers
 from arrayscene.array_imports import read_acoular
 from arrayscene.array_sofa import read_receivers
 from arrayscene.errors import ArraySceneError, GeometryError
+from arrayscene.naming import suggestion
 
 if TYPE_CHECKING:
     from arrayscene.array import MicrophoneArray
@@ -142,12 +142,6 @@ def check_fields(content: Mapping[str, Any], allowed: Mapping[str, tuple[type, .
             raise GeometryError(f"{where}: {key} is {value!r} ({type(value).__name__}); a {kinds} was wanted")
     if "positions" not in content:
         raise GeometryError(f"{where}: no key 'positions'; a list of [x, y, z] in metres, one per microphone, was wanted")
-
-
-def suggestion(word: str, known: Collection[str]) -> str:
-    """Say which known word was probably meant, or list them all."""
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r}?" if close else "known are " + ", ".join(known)
 
 
 def write_fields(fields: Mapping[str, Any], path: Path) -> None:

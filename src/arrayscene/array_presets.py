@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from typing import Any
 
 from arrayscene.array_files import FIELDS, check_fields
 from arrayscene.errors import GeometryError
+from arrayscene.naming import nearest, plain
 
 _ABOUT: Mapping[str, tuple[type, ...]] = {"description": (str,), "aliases": (list,), "notes": (list,), "source_frame": (str,)}
 
@@ -57,7 +56,8 @@ def find_preset(name: str) -> Preset:
     if wanted in by_word:
         return by_word[wanted]
     # Aliases help to guess what was meant, but the hint is a name that `array list` shows.
-    close = [word for word in by_word if len(wanted) > 2 and wanted in word] or difflib.get_close_matches(wanted, by_word, n=1)
+    meant = nearest(wanted, by_word)
+    close = [word for word in by_word if len(wanted) > 2 and wanted in word] or ([meant] if meant else [])
     names = list(dict.fromkeys(repr(by_word[word].name) for word in close))
     hint = f"did you mean {_either(names)}?" if names else "known are " + ", ".join(preset.name for preset in presets())
     raise GeometryError(f"array preset {name!r} is not known; {hint}")
@@ -65,11 +65,6 @@ def find_preset(name: str) -> Preset:
 
 def _either(words: Sequence[str]) -> str:
     return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def plain(name: str) -> str:
-    """A name without case and punctuation, as names are compared."""
-    return re.sub(r"[^a-z0-9]", "", name.casefold())
 
 
 def _parse(file_name: str, text: str) -> Preset:

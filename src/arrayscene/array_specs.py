@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from arrayscene.array_generators import LayoutGenerators
 from arrayscene.errors import GeometryError
+from arrayscene.naming import nearest
 
 _Array = TypeVar("_Array", bound=LayoutGenerators)
 
@@ -64,8 +64,8 @@ def generate(array: type[_Array], spec: str) -> _Array | None:
     if kind not in FORMS:
         if re.fullmatch(r"[0-9.:ex+-]+", numbers) is None:
             return None
-        close = difflib.get_close_matches(kind, FORMS, n=1, cutoff=0.6)
-        hint = f"did you mean {FORMS[close[0]]}?" if close else "known are " + ", ".join(FORMS.values())
+        meant = nearest(kind, FORMS)
+        hint = f"did you mean {FORMS[meant]}?" if meant else "known are " + ", ".join(FORMS.values())
         raise GeometryError(f"array {spec!r}: no layout is called {kind!r}; {hint}")
     match = re.fullmatch(":".join(_PATTERNS[part] for part in FORMS[kind].split(":")[1:]), numbers)
     try:

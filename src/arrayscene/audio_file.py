@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import struct
 from collections.abc import Generator, Iterator
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from arrayscene.audio_header import DataChunk, RepairedFile, data_chunk
 from arrayscene.errors import RecordingError
+from arrayscene.naming import nearest
 
 if TYPE_CHECKING:
     import soundfile
@@ -167,8 +167,8 @@ def check_there(path: Path) -> None:
         folder = path.parent
         if not folder.is_dir():
             raise RecordingError(f"{path}: no such file; the folder {folder} does not exist either")
-        near = difflib.get_close_matches(path.name, [entry.name for entry in folder.iterdir()], n=1)
-        advice = f"did you mean {folder / near[0]}?" if near else f"{folder} has none like it"
+        near = nearest(path.name, [entry.name for entry in folder.iterdir()])
+        advice = f"did you mean {folder / near}?" if near else f"{folder} has none like it"
         raise RecordingError(f"{path}: no such file; {advice}")
     if not os.access(path, os.R_OK):
         raise RecordingError(f"{path}: may not be read; change its permissions")

@@ -44,7 +44,8 @@ from arrayscene.decoders import (
 )
 from arrayscene.decoders import guided as guided_separation
 from arrayscene.errors import ShapeError
-from arrayscene.networks import SceneNet
+from arrayscene.naming import one_of
+from arrayscene.networks import SceneNet, SpeechPrior
 from arrayscene.stft import STFT
 
 SECONDS: Final = {"slowest": 0.768, "longest": 0.512, "longer": 0.384, "long": 0.256, "middle": 0.128, "short": 0.064}
@@ -92,6 +93,8 @@ REFINED_STRENGTH: Final = 0.85
 GUIDED_BY_NETWORK: Final = 3
 """Sources from which on the network refines the guide too: 1 dB better with three, nothing with two."""
 
+
+_NOBODY: Final = "no source was found, so there is nothing to decode"
 
 Stretches = Sequence[ArrayLike]
 """For each source, (segment, 2) start and end in seconds of when it sounds."""
@@ -153,6 +156,11 @@ class Choice(NamedTuple):
     max_mics: int | None
 
 
+def method_called(name: str) -> str:
+    """The one of `METHODS` that is meant; case and punctuation do not matter. Raises: ShapeError for none."""
+    return one_of(name, METHODS, "method")
+
+
 def choose(
     method: str,
     *,
@@ -163,6 +171,7 @@ def choose(
     guided: bool = False,
     reverberation: float | None = None,
     network: SceneNet | None = None,
+    prior: SpeechPrior | None = None,
     draws: int | None = None,
 ) -> Choice:
     """The decoder called `method`, or with "auto" the one that suits the recording.
@@ -175,14 +184,14 @@ def choose(
         sample_rate: hertz.
         guided: whether it is known when each source sounds.
         reverberation: T60 in seconds, if known; windows are as long as it asks for.
-        network: what "network", "auto" and "diffusion" refine with; None: the one that the package ships.
+        network: what "network" and "auto" refine with, and "diffusion" starts from; None: the one that the package ships.
+        prior: what "diffusion" draws with; None: likewise.
         draws: of "diffusion"; None: `DRAWS`.
 
     Raises: ShapeError for a method that does not exist, that cannot separate so many sources, or that needs to be told when each
         sounds.
     """
-    if method not in METHODS:
-        raise ShapeError(f"method {method!r} came; there are {', '.join(METHODS)}")
+    method = method_called(method)
     transforms = {name: STFT(fast_length(seconds * sample_rate)) for name, seconds in SECONDS.items()}
     n_used = min(n_mics, MAX_MICS)
     why = "asked for by the user"
@@ -208,33 +217,18 @@ def choose(
             raise ShapeError("method 'guided' needs to know when each source sounds: an activity, such as an RTTM file")
         short = transforms["short"]
         return Choice(lambda s: guided_separation(s or (), stft=short, sample_rate=sample_rate), short, method, why, MAX_MICS)
-    if method == "network" and duration < SHORTEST_TO_LEARN:
-        why = f"{duration:.2f} s are too short for the separation that the network refines"
-    if method == "network" and n_sources <= 1:
-        why = "one source: nothing for the network to take apart, so the noise of the quiet moments is taken out"
-        return Choice(lambda _: QuietNoiseWiener(), transforms["short"], method, why, MAX_MICS)
-    if method in ("wiener", "network"):
-        refined = n_sources if method == "network" else 0
+    if method in ("network", "diffusion") and n_sources <= 1:
+        return Choice(lambda _: QuietNoiseWiener(), transforms["short"], method, _alone(method, n_sources), MAX_MICS)
+    if method in ("network", "diffusion") and duration < SHORTEST_TO_LEARN:
+        why = _too_short(method, duration)
+    if method in ("wiener", "network", "diffusion"):
+        refined = 0 if method == "wiener" else n_sources
         make, stft = _wiener(separable, duration, reverberation, transforms, masks, refined=refined, network=network)
+        if method == "diffusion" and duration >= SHORTEST_TO_LEARN:
+            why = f"{why}: draws around what the network finds, by a prior of speech"
+            n_draws = DRAWS if draws is None else draws
+            return Choice(lambda s: DiffusionPosterior(stft, make(s), prior, draws=n_draws), stft, method, why, MAX_MICS)
         return Choice(make, stft, method, why, MAX_MICS)
-    if method == "diffusion":
-        alike = choose(
-            "network",
-            n_mics=n_mics,
-            n_sources=n_sources,
-            duration=duration,
-            sample_rate=sample_rate,
-            guided=guided,
-            reverberation=reverberation,
-            network=network,
-        )
-        if n_sources <= 1 or duration < SHORTEST_TO_LEARN:
-            return alike._replace(method=method, why=alike.why.replace("the network", "the diffusion"))
-        return alike._replace(
-            make=lambda s: DiffusionPosterior(alike.stft, alike.make(s), draws=DRAWS if draws is None else draws),
-            method=method,
-            why=f"{why}: draws around what the network finds, by a prior of speech",
-        )
     if method == "wpe":
         make, stft = _wiener(separable, duration, reverberation, transforms, masks)
         if n_sources <= 1:
@@ -248,7 +242,7 @@ def choose(
 def _reason(n_sources: int, n_mics: int, n_used: int, duration: float) -> str:
     """Why "auto" takes what it takes."""
     if n_sources == 0:
-        return "no source was found, so there is nothing to decode"
+        return _NOBODY
     if n_sources == 1:
         return "one source: nothing to separate it from, so the noise of the quiet moments is taken out"
     if duration < SHORTEST_TO_LEARN:
@@ -264,6 +258,20 @@ def _reason(n_sources: int, n_mics: int, n_used: int, duration: float) -> str:
         f"{n_sources} sources are too many for {n_mics} microphones to separate linearly: masks from the directions, then"
         f" a Wiener filter{' that a network refines' if trained else ''}"
     )
+
+
+def _alone(method: str, n_sources: int) -> str:
+    """Why one source is only freed from noise."""
+    if n_sources == 0:
+        return _NOBODY
+    job = "the network to take apart" if method == "network" else "a diffusion to tell apart"
+    return f"one source: nothing for {job}, so the noise of the quiet moments is taken out"
+
+
+def _too_short(method: str, duration: float) -> str:
+    """Why the method is not what decodes."""
+    job = "that the network refines" if method == "network" else "that a diffusion could start from"
+    return f"{duration:.2f} s are too short for the separation {job}: a Wiener filter with masks from the directions"
 
 
 def _touching(stretches: Stretches | None, stft: STFT, sample_rate: int) -> Segments | None:

@@ -8,8 +8,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from arrayscene.array_files import suggestion, write_whole
+from arrayscene.array_files import write_whole
 from arrayscene.errors import ArraySceneError, RecordingError
+from arrayscene.naming import suggestion
 
 
 def read_settings(path: str | Path, kind: str) -> dict[str, Any]:

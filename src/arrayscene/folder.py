@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -85,24 +85,53 @@ def check_target(directory: str | os.PathLike[str], kind: Kind, overwrite: bool 
     """
     target = Path(directory).resolve()
     with _says_why(target):
-        nearest = next((folder for folder in target.parents if folder.exists()), target)
-        if not nearest.is_dir():
-            raise RecordingError(f"{target}: {nearest} is a file; wanted a folder to write into; choose another place")
-        if not os.access(nearest, os.W_OK | os.X_OK):
-            raise RecordingError(f"{target}: {nearest} cannot be written; choose a folder that you may write to")
+        check_above(target)
         if target.exists() and not target.is_dir():
             raise RecordingError(f"{target}: is a file; wanted a new or empty folder; choose another name")
         if target.exists() and any(target.iterdir()):
             _check_contents(target, kind, overwrite)
 
 
+def check_above(target: Path) -> None:
+    """Refuse early a file or folder whose place is no folder, or cannot be written.
+
+    Raises:
+        RecordingError: what is there, what was wanted, what to do.
+    """
+    above = next(folder for folder in target.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise RecordingError(f"{target}: {above} is a file; wanted a folder to write into; choose another place")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise RecordingError(f"{target}: {above} cannot be written; choose a folder that you may write to")
+
+
+def check_writable(directory: str | os.PathLike[str], what: str) -> None:
+    """Refuse early a folder to which files cannot be added.
+
+    Args:
+        directory: may be missing; then it must be possible to make it.
+        what: named it, for the message: "--out".
+
+    Raises:
+        RecordingError: a file, or a place that cannot be written.
+    """
+    target = Path(directory)
+    if target.exists() and not target.is_dir():
+        raise RecordingError(f"{what} {target}: is a file; a folder is wanted; choose another name")
+    if target.exists() and not os.access(target, os.W_OK | os.X_OK):
+        raise RecordingError(f"{what} {target}: cannot be written; choose a folder that you may write to")
+    if not target.exists():
+        check_above(target)
+
+
 def check_new(directory: str | os.PathLike[str]) -> None:
     """Refuse early what `write_new` would refuse.
 
     Raises:
-        RecordingError: the target is a file or a folder that holds something.
+        RecordingError: the target is a file, a folder that holds something, or in a place that cannot be written.
     """
     target = Path(directory)
+    check_above(target)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise RecordingError(f"{target} is there already; choose a new or empty folder")
 
@@ -110,6 +139,18 @@ def check_new(directory: str | os.PathLike[str]) -> None:
 def files_under(folder: Path) -> list[str]:
     """Paths of the files in a folder, relative to it."""
     return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
+
+
+def missing_folders(folder: Path) -> list[Path]:
+    """The folder and those above it that are not there, the innermost first."""
+    return [step for step in (folder, *folder.parents) if not step.exists()]
+
+
+def take_away(folders: Sequence[Path]) -> None:
+    """Remove folders that are there and empty; all others stay."""
+    for step in folders:
+        with contextlib.suppress(OSError):
+            step.rmdir()
 
 
 def _check_contents(target: Path, kind: Kind, overwrite: bool) -> None:
@@ -125,9 +166,7 @@ def _check_contents(target: Path, kind: Kind, overwrite: bool) -> None:
             "they would be lost; move them away or choose another folder"
         )
     if not overwrite:
-        raise RecordingError(
-            f"{target}: holds {article} already; choose another folder, or replace it with --overwrite (overwrite=True)"
-        )
+        raise RecordingError(f"{target}: holds {article} already; choose another folder, or replace it with overwrite=True")
 
 
 def _put_in_place(work: Path, target: Path) -> None:
@@ -159,14 +198,12 @@ def _own_files(folder: Path, kind: Kind) -> set[str] | None:
 @contextlib.contextmanager
 def _parents(folder: Path) -> Iterator[None]:
     """Make the missing folders above the target, and take them away again if the write fails."""
-    missing = [step for step in (folder, *folder.parents) if not step.exists()]
+    missing = missing_folders(folder)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         yield
     except BaseException:
-        for step in missing:
-            with contextlib.suppress(OSError):
-                step.rmdir()
+        take_away(missing)
         raise
 
 

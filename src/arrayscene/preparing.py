@@ -7,6 +7,7 @@ from pathlib import Path
 
 from arrayscene.array import MicrophoneArray
 from arrayscene.errors import GeometryError, RecordingError
+from arrayscene.health import check
 from arrayscene.recording import Recording
 
 
@@ -43,6 +44,12 @@ def with_array(
     return recording
 
 
+def _why(recording: Recording) -> str:
+    """What is wrong with the channels, in brackets."""
+    said = [finding.message.rstrip(".") for finding in check(recording).findings if finding.severity != "note"]
+    return f" ({'; '.join(said)})" if said else ""
+
+
 def usable(recording: Recording, rows: Sequence[int], *, job: str) -> Recording:
     """The channels that work, `rows` counted from 0; at least two.
 
@@ -50,7 +57,6 @@ def usable(recording: Recording, rows: Sequence[int], *, job: str) -> Recording:
     """
     if len(rows) < 2:
         raise RecordingError(
-            f"{job}: {len(rows)} of {recording.n_mics} channels can be used and at least two are needed;"
-            " `arrayscene.health.check` says why"
+            f"{job}: {len(rows)} of {recording.n_mics} channels can be used and at least two are needed{_why(recording)}"
         )
     return recording if len(rows) == recording.n_mics else recording.select(rows)

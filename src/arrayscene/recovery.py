@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from arrayscene.activity import active_level_db, active_segments
 from arrayscene.array import MicrophoneArray
-from arrayscene.choice import Choice, choose
+from arrayscene.choice import Choice, choose, method_called
 from arrayscene.diagnosis import suspicion
 from arrayscene.diarisation import cut
 from arrayscene.errors import GeometryError, ShapeError
@@ -23,7 +23,7 @@ from arrayscene.health import check
 from arrayscene.listening import BLOCK_SECONDS, Heard, listen
 from arrayscene.localize import direction_grid
 from arrayscene.localize.measuring import known_distances
-from arrayscene.networks import SceneNet, load_scene_net
+from arrayscene.networks import SceneNet, SpeechPrior, load_scene_net, load_speech_prior
 from arrayscene.notices import assumptions, suspicions, warnings_about
 from arrayscene.preparing import usable, with_array
 from arrayscene.recording import Recording
@@ -48,6 +48,7 @@ def recover(
     weights: str | Path | None = None,
     draws: int | None = None,
     progress: Progress | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Scene:
     """Recover the scene: where each source is, how loud, and what it sounds like by itself.
 
@@ -61,11 +62,12 @@ def recover(
         activity: of each source, by name, (segment, 2) start and end in seconds, such as
             `arrayscene.diarisation.read_rttm` returns; used instead of counting, and to tell the sources apart. With
             `directions`, in their order.
-        method: decoder, one of `arrayscene.choice.METHODS`; "auto" chooses and says why.
-        weights: file of a trained `SceneNet` for "network", "auto" and "diffusion", as `arrayscene train network` writes it;
-            None: the shipped one.
+        method: decoder, one of `arrayscene.choice.METHODS`, in any case; "auto" chooses and says why.
+        weights: file of a trained `SceneNet` for "network" and "auto", as `arrayscene train network` writes it, or of a
+            `SpeechPrior` for "diffusion", as `arrayscene train prior` does; None: the shipped one.
         draws: for "diffusion", how many; None: as many as it takes by default.
         progress: called with the name of a step and the fraction done.
+        stop: for "diffusion", asked after every step of it; once it says so, the best so far is the scene, and a warning of it.
 
     Returns: the scene, sources loudest first; none where nothing stands out of the noise.
 
@@ -79,12 +81,13 @@ def recover(
     grows with sources and duration only (long recordings are worked on in blocks).
     """
     report = progress or (lambda step, fraction: None)
+    method = method_called(method)
     recording = with_array(recording, array, job="recover", shortest=SHORTEST)
     stretches = None if activity is None else _stretches(activity, recording.duration)
     _check_request(n_sources, directions, stretches)
     if draws is not None and (method != "diffusion" or draws < 1):
         raise ShapeError(f"recover: draws={draws} came with method {method!r}; 1 or more, with method 'diffusion', is needed")
-    network = _network(weights, method)
+    network, prior = _own(weights, method)
     timings: dict[str, float] = {}
     with torch.inference_mode():
         with _timed(timings, "check"):
@@ -98,8 +101,8 @@ def recover(
         with _timed(timings, "localise"):
             heard = listen(good, dc, n_sources, _as_pairs(directions), stretches, report)
         with _timed(timings, "decode"):
-            choice = _choose(method, good, heard, stretches is not None, network, draws)
-            unmixed = unmix(good, dc, heard, choice, stretches, report)
+            choice = _choose(method, good, heard, stretches is not None, network, prior, draws)
+            unmixed = unmix(good, dc, heard, choice, stretches, report, stop)
         with _timed(timings, "measure"):
             distances = known_distances(good, dc, heard.azimuth, heard.elevation)
             sources = _measure(unmixed, heard, good, stretches, distances, report)
@@ -167,17 +170,29 @@ def _as_pairs(directions: Sequence[tuple[float, float] | float] | None) -> list[
     return [(azimuth, elevation) for azimuth, elevation in pairs]
 
 
-def _network(weights: str | Path | None, method: str) -> SceneNet | None:
+def _own(weights: str | Path | None, method: str) -> tuple[SceneNet | None, SpeechPrior | None]:
+    """The user's network or prior, whichever the method takes."""
     if weights is None:
-        return None
-    if method not in ("auto", "network", "diffusion"):
+        return None, None
+    if method == "diffusion":
+        return None, load_speech_prior(weights)
+    if method not in ("auto", "network"):
         raise ShapeError(
-            f"recover: weights {weights} came with method {method!r}; they belong to 'network', 'auto' and 'diffusion'"
+            f"recover: weights {weights} came with method {method!r}; a network's belong to 'network' and 'auto', a prior's to "
+            "'diffusion'"
         )
-    return load_scene_net(weights)
+    return load_scene_net(weights), None
 
 
-def _choose(method: str, good: Recording, heard: Heard, guided: bool, network: SceneNet | None, draws: int | None) -> Choice:
+def _choose(
+    method: str,
+    good: Recording,
+    heard: Heard,
+    guided: bool,
+    network: SceneNet | None,
+    prior: SpeechPrior | None,
+    draws: int | None,
+) -> Choice:
     return choose(
         method,
         n_mics=good.n_mics,
@@ -187,6 +202,7 @@ def _choose(method: str, good: Recording, heard: Heard, guided: bool, network: S
         guided=guided,
         reverberation=_reverberation(good),
         network=network,
+        prior=prior,
         draws=draws,
     )
 

@@ -23,12 +23,14 @@ class Uncertainty:
         times: (time,) seconds, centres.
         power: (band, time) mean power of the source, in one unit with `variance`.
         variance: (band, time) expected power of its error; NaN where nobody knows.
+        draws: how many were made; 0: the decoder does not draw.
     """
 
     frequencies: FloatArray
     times: FloatArray
     power: FloatArray
     variance: FloatArray
+    draws: int = 0
 
     @property
     def overall_db(self) -> float:
@@ -126,6 +128,7 @@ class Scene:
         assumptions, warnings: sentences for the user.
         inputs: names of the input files.
         timings: seconds spent, by step.
+        start: seconds of the input at which the scene begins; every time of the scene counts from there.
     """
 
     sources: Sequence[Source]
@@ -142,6 +145,7 @@ class Scene:
     warnings: Sequence[str] = ()
     inputs: Sequence[str] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
+    start: float = 0.0
 
     @property
     def duration(self) -> float:

@@ -48,11 +48,11 @@ class SpreadGrid:
             bands = padded.reshape(len(values), -1, BINS, values.shape[-1]).sum(-2)
             total[ids] += torch.zeros(*bands.shape[:-1], n_cells).index_add_(-1, cell, bands).numpy()
 
-    def found(self) -> list[Uncertainty]:
-        """One a source; none where nothing came."""
+    def found(self, draws: int = 0) -> list[Uncertainty]:
+        """One a source, from so many draws; none where nothing came."""
         if not self.used:
             return []
         n_bands, n_cells = self.sums.shape[-2:]
         hertz = (np.arange(n_bands) * BINS + (BINS - 1) / 2) * self.sample_rate / self.stft.n_fft
         times = (np.arange(n_cells) + 0.5) * SECONDS
-        return [Uncertainty(hertz, times, power, variance) for power, variance in zip(*self.sums, strict=True)]
+        return [Uncertainty(hertz, times, power, variance, draws) for power, variance in zip(*self.sums, strict=True)]

@@ -60,6 +60,7 @@ def unmix(
     choice: Choice,
     activity: Mapping[str, NDArray[Any]] | None,
     report: Callable[[str, float], None],
+    stopped: Callable[[], bool] | None = None,
 ) -> Unmixed:
     """Decode the sources of every block from their directions and join them.
 
@@ -70,6 +71,7 @@ def unmix(
         choice: decoder and transform.
         activity: of each source, by name, (segment, 2) start and end in seconds, if known; it is silent outside of them.
         report: progress.
+        stopped: asked after every step of a diffusion; once it says so, the best so far comes out.
 
     Cost: the decoder's; memory for one block and for all sources' signals.
     """
@@ -82,6 +84,7 @@ def unmix(
     n_blocks, done = block_count(recording), 0
     spread = SpreadGrid(len(heard.azimuth), choice.stft, recording.sample_rate, recording.duration)
     remarks: list[str] = []
+    draws = 0
     decoder = choice.make(None) if activity is None else None
     for number, (start, samples) in enumerate(blocks(recording, dc)):
         report("decode", number / n_blocks)
@@ -102,7 +105,8 @@ def unmix(
                 decoder = choice.make(_within(activity, ids, start / recording.sample_rate, stop / recording.sample_rate))
             assert decoder is not None
             if isinstance(decoder, DiffusionPosterior):
-                decoder.progress = partial(_within_block, report, number, n_blocks)
+                decoder.progress, decoder.stop = partial(_within_block, report, number, n_blocks), stopped
+                draws = decoder.settings.draws
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always", DiffusionWarning)
                 estimate = decoder(y, response)
@@ -118,7 +122,15 @@ def unmix(
         _silence_outside(signal, stretches, recording.sample_rate)
     report("decode", 1.0)
     return Unmixed(
-        signals, mixture, account.agreement(), account.reliability(), account.residual_db(), len(rows), spread.found(), remarks
+        signals,
+        mixture,
+        account.agreement(),
+        account.reliability(),
+        account.residual_db(),
+        len(rows),
+        spread.found(draws),
+        # A block says again what the one before has said.
+        list(dict.fromkeys(remarks)),
     )
 
 

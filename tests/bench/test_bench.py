@@ -37,7 +37,7 @@ def test_methods_of_ours_and_peers_are_scored_alike() -> None:
 
 
 def test_speech_and_kinds_that_are_not_there_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ShapeError, match="scenes 'none' came; there are triangle"):
+    with pytest.raises(ShapeError, match="scenes 'none' came; known are triangle"):
         make_scenes("none", 1)
     with pytest.raises(RecordingError, match="0 audio files were found; a scene needs 2"):
         make_scenes("triangle", 1, speech=tmp_path)

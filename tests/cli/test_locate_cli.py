@@ -76,7 +76,7 @@ def test_a_distance_is_printed_where_it_is_known() -> None:
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [((), "no array came"), ((*CIRCLE, "--method", "tops"), "tops"), ((*CIRCLE, "--sources", 0), "n_sources=0")],
+    [((), "no array came"), ((*CIRCLE, "--method", "tops"), "tops"), ((*CIRCLE, "--sources", 0), "--sources 0")],
 )
 def test_bad_options_are_one_line_and_nothing_is_written(options: tuple[object, ...], words: str) -> None:
     result = run(take(RING, (30.0, 30.0, 0.0)), *options, "--out", "found")

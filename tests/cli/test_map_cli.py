@@ -89,7 +89,7 @@ def test_spheres_boxes_and_warnings(wav: Path, tmp_path: Path) -> None:
     ("words", "message"),
     [
         ((), "no array came"),
-        (("--array", "spiral:32:0.3", "--method", "music"), "one of conventional, functional, clean-sc, damas, cmf"),
+        (("--array", "spiral:32:0.3", "--method", "music"), "known are conventional, functional, clean-sc, damas, cmf"),
         (("--array", "spiral:32:0.3", "--plane", "1,2"), "each a number or FROM:TO"),
         (("--array", "spiral:32:0.3", "--plane", "0:1,0:1,0:1"), "two ranges and a number"),
         (("--array", "spiral:32:0.3", "--box", "0:1,0:1,1"), "three ranges"),
@@ -100,7 +100,7 @@ def test_spheres_boxes_and_warnings(wav: Path, tmp_path: Path) -> None:
         (("--array", "spiral:32:0.3", "--bands", "loud"), "hertz separated by commas"),
         (("--array", "spiral:32:0.3", "--bands", "1234"), "no nominal centre"),
         (("--array", "spiral:32:0.3", "--bands", "10000"), "Nyquist"),
-        (("--array", "spiral:32:0.3", "--steering", "best"), "'true level'"),
+        (("--array", "spiral:32:0.3", "--steering", "best"), "true level"),
         (("--array", "spiral:32:0.3", "--steering", "classic", "--method", "cmf"), "leave it out"),
         (("--array", "spiral:32:0.3", "--every", "9"), "one every 9 s"),
         (("--array", "spiral:32:0.3", "--at-1m", "--sphere"), "no distance"),

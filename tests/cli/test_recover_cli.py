@@ -1,6 +1,10 @@
 """`arrayscene recover`: what it writes, what it prints, and what bad input leaves behind (nothing)."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,6 +83,10 @@ def test_one_file_a_microphone_a_stretch_and_given_directions() -> None:
     assert result.exit_code == 0, result.output
     document = json.loads(Path("there/scene.json").read_text(encoding="utf-8"))
     assert document["duration_s"] == pytest.approx(1.0)
+    assert document["start_s"] == 0.5
+    assert document["assumptions"][0] == "The scene begins at 0.5 s of the file, and its times count from there."
+    assert "times count from --start, 0.5 s" in result.stdout
+    assert max(stop for source in document["sources"] for _, stop in source["active"]) <= 1.0
     assert len(document["sources"]) == 2
 
 
@@ -267,3 +275,36 @@ def test_weights_of_ones_own(tmp_path: Path) -> None:
     other = run(take, *CIRCLE, "--method", "mvdr", "--weights", "untrained.safetensors", "--out", "c")
     assert (other.exit_code, "method 'mvdr'" in other.stderr) == (2, True)
     assert not Path("c").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")
+@pytest.mark.parametrize("times", [1, 2])
+def test_the_first_ctrl_c_keeps_the_best_so_far_and_the_second_nothing(times: int) -> None:
+    """The interrupts come within the first call of the prior."""
+    take = write("take.wav", heard(1.2))
+    # A test that runs in the background is started with SIGINT ignored, and would hand that on.
+    program = "import signal, time; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    program += "from arrayscene.networks import SpeechPrior as P; f = P.forward; o = open\n"
+    program += "P.forward = lambda *a: (o('started', 'w').close(), time.sleep(0.8), f(*a))[2]\n"
+    program += "from arrayscene.cli.main import main; main()"
+    options = (*CIRCLE, "--sources", "2", "--method", "diffusion", "--no-report")
+    process = subprocess.Popen([sys.executable, "-c", program, "recover", take, *options], stderr=subprocess.PIPE, text=True)
+    while not Path("started").exists():
+        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    said = process.stderr.readline()
+    assert "the best so far is being written; Ctrl-C again ends at once" in said
+    if times == 2:
+        process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=120)
+    assert process.returncode == 130
+    Path("started").unlink()
+    if times == 2:
+        assert rest == "interrupted: nothing was written\n"
+        assert [path.name for path in Path().iterdir()] == ["take.wav"]
+    else:
+        document = json.loads(Path("take-scene/scene.json").read_text(encoding="utf-8"))
+        assert len(document["sources"]) == 2
+        assert any("interrupted; the best so far" in words for words in document["warnings"])
+        assert "interrupted; the best so far" in rest

@@ -129,7 +129,7 @@ def test_a_data_set_from_a_file_and_a_folder() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--split", "dev"), "--split dev"),
+        (("--split", "dev"), "--split 'dev'"),
         (("--speech", "nowhere"), "nowhere"),
         (("--config", "none.toml"), "none.toml"),
         (("--voices", "a.wav"), "--speech"),
@@ -144,6 +144,14 @@ def test_bad_wishes_for_a_data_set(arguments: tuple[object, ...], message: str) 
     assert result.exit_code == 2
     assert message in result.stderr
     assert not list(Path().glob("set/shard-*/scene-*"))
+
+
+def test_it_says_who_walks() -> None:
+    Path("walks.toml").write_text("moving = 1.0")
+    said = worlds("--config", "walks.toml").output
+    assert "4 of 4 talkers walk, the others stand still; drawn with a chance of 1 (`moving` of --config): shard-0000/s" in said
+    Path("stands.toml").write_text("moving = 0.0")
+    assert "0 of 4 talkers walk" in worlds("--config", "stands.toml", "--out", "other").output
 
 
 def test_options_of_data_sets_need_a_number_of_scenes() -> None:

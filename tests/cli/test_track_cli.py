@@ -123,7 +123,11 @@ def test_a_scene_is_evaluated_with_its_signals() -> None:
     assert (measures["within_5_deg"], measures["n_false"], measures["n_missed"]) == (1, 1, 0)
     assert measures["gospa_deg"] == pytest.approx(np.sqrt(9 + 450), abs=0.01)
     assert measures["mean_si_sdr_improvement_db"] > 15
-    assert "GOSPA" in run("evaluate", "scene", "--truth", truth).stdout
+    said = run("evaluate", "scene", "--truth", truth, "--gate", 15).stdout
+    assert "GOSPA: place, missed and false in one number" in said
+    assert "missed, false: a talker without a found source within 15°" in said
+    # Only what is in the table is explained.
+    assert "identity kept" not in said
 
 
 def test_a_walker_of_a_data_set_is_evaluated() -> None:

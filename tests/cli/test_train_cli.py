@@ -58,11 +58,11 @@ def test_a_configuration_to_start_from() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("netwrk",), "recipe 'netwrk' came; there is network"),
+        (("netwrk",), "recipe 'netwrk' came; did you mean 'network'?"),
         (("network", "--config", "none.toml"), "none.toml: No such file"),
         (("network", "--config", "wrong.toml"), "wrong.toml: NetworkConfig: there is no 'n_step'; did you mean 'n_steps'"),
-        (("network", "--steps", 0), "n_steps = 0 came"),
-        (("network", "--precision", "8"), "precision = '8' came"),
+        (("network", "--steps", 0), "--steps 0 came"),
+        (("network", "--precision", "8"), "--precision '8' came"),
         (("network", "--accelerator", "abacus"), "accelerator 'abacus' came"),
         (("network", "--minutes", 0), "0.0 minutes came"),
         (("network", "--speech", "nowhere", "--accelerator", "cpu"), "speech nowhere: no such folder"),
@@ -74,6 +74,7 @@ def test_what_cannot_be_trained_is_one_line(words: tuple[object, ...], message: 
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stderr.splitlines()[-1].startswith("error: ")
+    assert [path.name for path in Path().iterdir()] == ["wrong.toml"]
 
 
 @pytest.mark.slow

@@ -11,11 +11,13 @@ from torch import Tensor
 
 from arrayscene.array import MicrophoneArray
 from arrayscene.decoders import Decoder, DiffusionPosterior, DiffusionWarning, Estimate, PseudoInverse
-from arrayscene.decoders.posterior_sampling import noise_power
+from arrayscene.decoders.diffusion_posterior import INTERVAL
+from arrayscene.decoders.posterior_sampling import noise_power, white_noise
 from arrayscene.diffusion import GaussianPrior
 from arrayscene.errors import ShapeError
 from arrayscene.response import MatrixResponse, PlaneWave, Response
 from arrayscene.stft import STFT
+from arrayscene.voices import load_voice
 
 RATE, N = 8000, 3000
 SHORT = STFT(128)
@@ -188,6 +190,21 @@ def test_an_interrupt_returns_the_best_so_far_only_when_asked_to() -> None:
     assert snr_db(found.x, x) > 8
 
 
+def test_after_a_stop_stretches_that_were_not_begun_are_the_start_s() -> None:
+    y, x, response = scene(n=3 * RATE)
+    near = x + 0.1 * SHORT(torch.randn(2, 3 * RATE, generator=torch.Generator().manual_seed(3)))
+    seen: list[float] = []
+    decoder = DiffusionPosterior(
+        SHORT, Known(near, response), White(), seconds=1.2, progress=seen.append, stop=lambda: bool(seen) and seen[-1] > 0.45
+    )
+    with pytest.warns(DiffusionWarning, match="for the rest what it started from"):
+        found = decoder(y, response)
+    assert float(found.stats["stopped"]) >= 2
+    assert max(seen) < 0.8
+    torch.testing.assert_close(found.x[..., -20:-4], near[..., -20:-4], rtol=1e-3, atol=1e-3)
+    assert float((found.x - near)[..., :100].abs().max()) > 0.01
+
+
 @pytest.mark.parametrize("rate", [4000, 16000, 11025])
 def test_a_prior_of_another_rate_is_resampled_to(rate: int) -> None:
     y, x, response = scene()
@@ -229,11 +246,53 @@ def test_what_makes_no_sense_is_refused() -> None:
         DiffusionPosterior(SHORT, None, White())(y)
 
 
-def test_single_draws_do_not_pretend_to_know_their_spread() -> None:
-    y, _, response = scene(n=1000)
-    found = DiffusionPosterior(SHORT, None, White(), draws=1)(y, response)
-    assert bool(found.stats["spread"].isnan().all())
-    assert torch.equal(found.x, found.stats["likeliest"])
+def test_a_single_draw_errs_more_than_the_mean_and_says_so() -> None:
+    y, x, response = scene(noise=0.3)
+    one, many = (DiffusionPosterior(SHORT, None, White(), draws=k, sigma=(20.0, 0.01), n_steps=24)(y, response) for k in (1, 16))
+    assert torch.equal(one.x, one.stats["likeliest"])
+    spread, of_many = (found.stats["spread"][..., 4:-4].square().mean() for found in (one, many))
+    assert 1.5 < float(spread / of_many) < 3
+    inside = ((one.x - x).abs() < INTERVAL * one.stats["spread"])[..., 4:-4]
+    assert 0.8 < float(inside.double().mean()) < 0.97
+
+
+def test_single_draws_around_a_start_leave_its_error_alone() -> None:
+    y, x, response = scene(n=2000)
+    one = DiffusionPosterior(SHORT, Known(x, response), White(), draws=1)(y, response)
+    assert bool(torch.isfinite(one.stats["spread"]).all())
+
+
+@pytest.mark.parametrize(("layout", "n_sources"), [("linear:2:0.1", 3), ("circular:3:0.05", 3), ("circular:4:0.05", 2)])
+def test_the_truth_lies_in_the_stated_intervals(layout: str, n_sources: int) -> None:
+    """With the shipped prior, talkers as plane waves in time, and noise 30 dB below each."""
+    stft, rate, n = STFT(1024), 16000, 24000
+    names = ("english-allison", "french-june", "italian-carlo-2")[:n_sources]
+    voices = torch.stack([torch.from_numpy(load_voice(name)[rate : rate + n]) for name in names])
+    voices = voices / voices.std(-1, keepdim=True)
+    array, azimuths = MicrophoneArray.resolve(layout), torch.tensor([0.3, 1.4, 2.5])[:n_sources]
+    response = PlaneWave(array, azimuths, frequencies=stft.frequencies(rate))
+    fine = PlaneWave(array, azimuths, frequencies=torch.linspace(0, rate / 2, n + 1))
+    spectra = torch.einsum("fms,sf->mf", fine.matrix().to(torch.complex64), torch.fft.rfft(voices, n=2 * n))
+    heard = torch.fft.irfft(spectra, n=2 * n)[:, :n]
+    y = stft(heard + 10**-1.5 * torch.randn(heard.shape, generator=torch.Generator().manual_seed(5)))
+    found = DiffusionPosterior(stft, sigma=(1.5, 0.03), n_steps=12)(y, response)
+    inside = (found.x - stft(voices)).abs() <= INTERVAL * found.stats["spread"]
+    assert 0.8 < float(inside.double().mean()) < 0.97
+
+
+@pytest.mark.parametrize("noise_db", [-15, -30])
+def test_white_noise_is_found_under_as_many_voices_as_microphones(noise_db: int) -> None:
+    stft, n = STFT(1024), 32000
+    voices = torch.stack([torch.from_numpy(load_voice(name)[16000 : 16000 + n]) for name in ("english-allison", "french-june")])
+    voices = voices / voices.std(-1, keepdim=True)
+    response = PlaneWave(MicrophoneArray.linear(2, 0.1), torch.tensor([0.6, 2.0]), frequencies=stft.frequencies(16000))
+    noise = 10 ** (noise_db / 20) * torch.randn(2, n, generator=torch.Generator().manual_seed(5))
+    y = response(stft(voices)) + stft(noise)
+    with_gap = torch.cat([y, torch.zeros_like(y[..., :20])], dim=-1)
+    for heard, bound in ((y, 3), (with_gap, 5)):
+        found = white_noise(heard, torch.ones(513))
+        assert abs(10 * math.log10(float(found) / 512) - noise_db) < bound
+    assert float(white_noise(torch.zeros(2, 513, 9, dtype=torch.complex64), torch.ones(513))) > 0
 
 
 def test_noise_is_told_from_sources_whose_responses_are_known() -> None:
@@ -242,6 +301,16 @@ def test_noise_is_told_from_sources_whose_responses_are_known() -> None:
     assert power.shape == (SHORT.n_freqs,)
     wanted = 0.04 * SHORT.n_fft / 2
     assert abs(float(power.median()) / wanted - 1) < 0.2
+
+
+@pytest.mark.parametrize("n_sources", [2, 3])
+def test_scenes_of_a_batch_are_decoded_as_each_alone(n_sources: int) -> None:
+    y, x, response = scene(n_sources, n=2000)
+    decoder = DiffusionPosterior(SHORT, None, White(), n_steps=4)
+    alone, found = decoder(y, response), decoder(torch.stack([y, 3 * y]), response)
+    for n, scale in enumerate((1, 3)):
+        for one, other in ((alone.x, found.x[n]), (alone.stats["spread"], found.stats["spread"][n])):
+            torch.testing.assert_close(other / scale, one, rtol=1e-2, atol=1e-2 * float(x.abs().max()))
 
 
 @pytest.mark.gpu

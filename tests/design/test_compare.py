@@ -115,8 +115,8 @@ def test_directional_microphones_can_resolve_doubles() -> None:
 @pytest.mark.parametrize(
     ("arrays", "purpose", "kind", "message"),
     [
-        (["uma8"], "party", ArraySceneError, "one of conference, robot, recognition, imaging was wanted"),
-        (["uma8"], "robots", ArraySceneError, "did you mean robot"),
+        (["uma8"], "party", ArraySceneError, "known are conference, robot, recognition, imaging"),
+        (["uma8"], "robots", ArraySceneError, "did you mean 'robot'"),
         (["uma8", "UMA-8"], "robot", GeometryError, "came twice"),
         (["uma8", "circular:1:0.05"], "robot", GeometryError, "has one microphone"),
         (["uma-9"], "robot", GeometryError, "did you mean 'uma-8'"),

@@ -1,6 +1,7 @@
 """The loop: the same weights whether it was killed or not and on however many devices, and nothing trained on NaN."""
 
 import csv
+import math
 import os
 import signal
 import subprocess
@@ -18,7 +19,7 @@ pytest.importorskip("lightning_fabric", reason="training needs Lightning Fabric:
 
 from tiny import DroppingRecipe, Pair, TinyConfig, TinyRecipe
 
-from arrayscene.errors import ArraySceneError, ConvergenceError, DeviceError, RecordingError, ShapeError
+from arrayscene.errors import ConvergenceError, DeviceError, RecordingError, ShapeError
 from arrayscene.networks.tensor_file import from_bytes
 from arrayscene.training import Outcome, Progress, Run, TrainingConfig, TrainingWarning, learning_rate, record, train
 
@@ -207,13 +208,31 @@ def test_the_time_ends_a_training(tmp_path: Path) -> None:
     assert weights(tmp_path)
 
 
-def test_the_time_may_be_over_before_the_first_step(tmp_path: Path) -> None:
+def test_what_is_prepared_takes_none_of_the_time(tmp_path: Path) -> None:
     class Slow(TinyRecipe):
         def prepare(self, share: tuple[int, int], report: Callable[[str, float], None]) -> None:
-            report("examples", 0.25)
+            for done in (0.5, 0.75, 1.0):
+                report("examples", done)
+                time.sleep(0.1)
 
-    with pytest.raises(ArraySceneError, match=r"25% of the examples were there.*the same command goes on"):
-        trained(tmp_path, Slow, run=Run(accelerator="cpu", minutes=1e-9))
+    seen: list[Progress] = []
+    outcome = train(Slow(TinyConfig(), tmp_path), Run(accelerator="cpu", minutes=0.2 / 60), seen.append)
+    assert outcome.step > 1
+    assert [math.isnan(progress.left) for progress in seen[:3]] == [True, False, False]
+    # A quarter in a tenth of a second: the last one takes as long.
+    assert 0.09 < seen[1].left < 1
+
+
+def test_a_folder_for_nothing_is_taken_away(tmp_path: Path) -> None:
+    class Nothing(TinyRecipe):
+        def prepare(self, share: tuple[int, int], report: Callable[[str, float], None]) -> None:
+            raise RecordingError("no speech")
+
+    (tmp_path / "there").mkdir()
+    for folder in ("new/training", "there"):
+        with pytest.raises(RecordingError, match="no speech"):
+            train(Nothing(TinyConfig(), tmp_path / folder), CPU)
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
 
 
 def test_steps_with_nan_are_skipped_and_named(tmp_path: Path) -> None:

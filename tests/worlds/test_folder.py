@@ -139,7 +139,7 @@ def test_other_things_are_left_alone(world: World, tmp_path: Path) -> None:
         write_world(world, tmp_path / "mine", 1)
     with pytest.raises(RecordingError, match="is a file"):
         write_world(world, tmp_path / "mine" / "mine.txt", 1)
-    with pytest.raises(RecordingError, match="Not a directory"):
+    with pytest.raises(RecordingError, match="is a file; wanted a folder to write into"):
         write_world(world, tmp_path / "mine" / "mine.txt" / "set", 1)
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["mine.txt"]
     with pytest.raises(RecordingError, match="0 scenes"):
@@ -149,7 +149,7 @@ def test_other_things_are_left_alone(world: World, tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_may_not_be_written_to(world: World, tmp_path: Path) -> None:
     (tmp_path / "shut").mkdir(mode=0o500)
-    with pytest.raises(RecordingError, match="Permission denied"):
+    with pytest.raises(RecordingError, match="shut cannot be written; choose a folder"):
         write_world(world, tmp_path / "shut" / "set", 1)
 
 

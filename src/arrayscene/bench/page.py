@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 HEADINGS = ("scenes", "method", "SI-SDR gain dB", "worst dB", "SI-SDR dB", "ESTOI", "PESQ", "count right", "seconds", "MB")
 
 NOTE = (
-    "Means over scenes. SI-SDR target: each talker's reverberant image at the first microphone, best assignment, a missed talker"
-    " scored as the mixture; gain is over the mixture. Methods of ours are told the number of talkers, except where they are"
-    " counting; peers give one output a microphone, of which the best-fitting ones are scored. Seconds: of a scene, one thread."
-    " MB: most memory of the process."
+    "Means over scenes; worst: of the scene with the least gain. SI-SDR target: each talker's reverberant image at the first"
+    " microphone, best assignment, a missed talker scored as the mixture; gain is over the mixture. Methods of ours are told the"
+    " number of talkers, except where they are counting: count right is the share of scenes in which they found it; peers give"
+    " one output a microphone, of which the best-fitting ones are scored. Seconds: of a scene, one thread. MB: most memory of"
+    " the process."
 )
 
 

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayscene.array import MicrophoneArray
-from arrayscene.errors import RecordingError, ShapeError
+from arrayscene.errors import RecordingError
+from arrayscene.naming import one_of
 from arrayscene.recording import Recording
 from arrayscene.simulate import SimulatedScene, random_talkers, simulate_scene
+from arrayscene.speakers import find_speech
 from arrayscene.voices import load_voice, voice_names
 
 SAMPLE_RATE: Final = 16000
@@ -66,8 +68,7 @@ def make_scenes(kind: str, n: int, *, seconds: float = 8.0, speech: Path | None 
 
     Cost: about 2 s a scene on one core.
     """
-    if kind not in SETS:
-        raise ShapeError(f"scenes {kind!r} came; there are {', '.join(SETS)}")
+    kind = one_of(kind, list(SETS), "scenes")
     files = None if speech is None else _speech_files(speech, SETS[kind].n_talkers)
     return [_scene(SETS[kind], number, seconds, files) for number in range(first, first + n)]
 
@@ -110,7 +111,7 @@ def _signals(n: int, seconds: float, files: Sequence[Path] | None, generator: np
 
 
 def _speech_files(folder: Path, least: int) -> list[Path]:
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".wav", ".flac", ".ogg", ".mp3", ".opus"))
+    files = sorted(path for paths in find_speech(folder).values() for path in paths)
     if len(files) < least:
         raise RecordingError(f"{folder}: {len(files)} audio files were found; a scene needs {least}, one for each talker")
     return files

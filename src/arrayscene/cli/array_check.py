@@ -12,6 +12,7 @@ import typer
 from arrayscene.cli.channels import channel_numbers
 from arrayscene.cli.progress import progress_bar
 from arrayscene.errors import GeometryError
+from arrayscene.folder import check_above
 
 if TYPE_CHECKING:
     from arrayscene.diagnosis import Diagnosis
@@ -59,6 +60,7 @@ def check_target(path: Path) -> None:
         raise GeometryError(f"--out {path}: the suffix {path.suffix!r} came; {' or '.join(SUFFIXES)} is wanted")
     if not path.absolute().parent.is_dir():
         raise GeometryError(f"--out {path}: there is no folder {path.absolute().parent}; choose one that exists")
+    check_above(path)
 
 
 def _print(diagnosis: Diagnosis, out: Path | None) -> None:

@@ -13,6 +13,8 @@ import typer
 from arrayscene.cli.channels import channel_numbers
 from arrayscene.cli.progress import progress_bar
 from arrayscene.errors import RecordingError
+from arrayscene.folder import check_above
+from arrayscene.naming import suggestion
 
 if TYPE_CHECKING:
     from arrayscene.recording import Recording
@@ -48,11 +50,12 @@ def convert(
     from arrayscene.audio_writer import FORMATS, format_of
 
     if suffix is not None and suffix.lower().lstrip(".") not in FORMATS:
-        raise RecordingError(f"--format {suffix!r} came; one of these is wanted: {', '.join(FORMATS)}")
+        raise RecordingError(f"--format {suffix!r} came; {suggestion(suffix, FORMATS)}")
     suffix = suffix.lower().lstrip(".") if suffix is not None else None
     target = _target(inputs[0], out, suffix, split_by_activity)
     if not split_by_activity:
         format_of(target)
+        check_above(target)
         if target.exists() and not overwrite:
             raise RecordingError(f"{target}: is there already; choose another name, or replace it with --overwrite")
     else:

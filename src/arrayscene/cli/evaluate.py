@@ -43,6 +43,22 @@ WORDS = {
 SHARES = ("within_5_deg", "within_10_deg", "missed_rate", "false_rate", "identity_kept", "mean_identity_kept")
 
 
+LEGEND = {
+    "within_5_deg": "within: share of the talkers who were found so near to where they are",
+    "n_missed": "missed, false: a talker without a found source within {gate:g}°, and the other way round",
+    "false_per_frame": "missed, false: share of the talkers' presence without a track within {gate:g}°, and the other way round",
+    "mean_error_deg": "mean error: of the found ones only, so read it beside missed",
+    "gospa_deg": "GOSPA: place, missed and false in one number, 0 is perfect: root of the summed squares of errors and of 21°"
+    " for each missed or false source; a pair more than 30° apart is both",
+    "ospa_deg": "OSPA: likewise, as a mean a source; what is more than 30° away, missing or too much counts as 30°",
+    "mean_abs_level_error_db": "level error: mean size of the difference in level, of the found ones",
+    "si_sdr_db": "SI-SDR: how far a signal is above what does not belong to it, higher is better; gained: over the mixture",
+    "identity_kept": "identity kept: share of a talker's presence in which one and the same track follows",
+    "n_switches": "switches: how often another track takes over; lost and found again: how often nobody follows for a while",
+}
+"""What the measures mean, one line each, printed under those that are there."""
+
+
 def evaluate(
     result: Annotated[
         Path,
@@ -62,16 +78,19 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps({"kind": found.kind, "target": found.target, **found.measures}, indent=2, allow_nan=False))
         return
-    _print(found)
+    _print(found, gate)
 
 
-def _print(found: Evaluation) -> None:
+def _print(found: Evaluation, gate: float) -> None:
     rows = []
     for name, value in found.measures.items():
         values = value if isinstance(value, list) else [value]
         rows.append((WORDS[name], ", ".join(_words(name, one) for one in values) or "none"))
     print_table(("measure", found.kind), rows)
     print(f"against {found.target}")
+    for name, meaning in LEGEND.items():
+        if name in found.measures:
+            print(meaning.format(gate=gate))
 
 
 def _words(name: str, value: float | None) -> str:

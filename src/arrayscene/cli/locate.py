@@ -13,7 +13,8 @@ from arrayscene.cli.channels import channel_numbers
 from arrayscene.cli.options import Array, Channels, Inputs, Quiet, Rate, Start, Stop, required
 from arrayscene.cli.progress import progress_bar
 from arrayscene.cli.table import print_table
-from arrayscene.errors import RecordingError
+from arrayscene.errors import ShapeError
+from arrayscene.folder import check_writable
 
 if TYPE_CHECKING:
     from arrayscene.localize import Located, LocatedSource
@@ -42,8 +43,10 @@ def locate(
 ) -> None:
     """Find the sources of a recording: direction, distance where it can be known, level, and how sure each is."""
     array = required(array)
-    if out is not None and out.exists() and not out.is_dir():
-        raise RecordingError(f"--out {out}: is a file; a folder is wanted")
+    if out is not None:
+        check_writable(out, "--out")
+    if full_scale_spl is not None and not math.isfinite(full_scale_spl):
+        raise ShapeError(f"--full-scale-spl {full_scale_spl:g} came; a number of decibels is needed")
     wanted = channel_numbers(channels)
 
     from arrayscene.array import MicrophoneArray

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import sys
 import traceback
 import warnings
@@ -89,10 +90,27 @@ def main() -> None:
     app()
 
 
+OPTIONS = {
+    "n_sources=": "--sources ",
+    "n_sources": "--sources",
+    "draws=": "--draws ",
+    "overwrite=True": "--overwrite",
+    "segment:": "--start and --stop:",
+}
+"""What the library calls its arguments, and what the command line calls them."""
+
+
+def _in_options(text: str) -> str:
+    """A message of the library in words of the command line."""
+    for name, option in OPTIONS.items():
+        text = re.sub(rf"(?<![-\w]){name}", option, text)
+    return text
+
+
 def _explain(error: BaseException) -> str | None:
     """One line for an error that a user can cause; None for everything else, which is a bug and keeps its traceback."""
     if isinstance(error, ArraySceneError):
-        return " ".join(str(error).split())
+        return _in_options(" ".join(str(error).split()))
     # torch reports a failed allocation on the CPU as a plain RuntimeError.
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "not enough memory" in str(error)):
         return "the memory does not suffice for so long a recording; take a stretch with --start and --stop, or a lower --rate"

@@ -15,7 +15,7 @@ Array = Annotated[
     typer.Option(metavar="NAME|FILE", help="A preset (`arrayscene array list`), a file, or a layout such as circular:6:0.05."),
 ]
 Channels = Annotated[str | None, typer.Option(metavar="1,2,...", help="File channels to use, counted from 1.")]
-Start = Annotated[float | None, typer.Option(metavar="S", help="Begin here, seconds.")]
+Start = Annotated[float | None, typer.Option(metavar="S", help="Begin here, seconds; times of the result count from there.")]
 Stop = Annotated[float | None, typer.Option(metavar="S", help="End here, seconds.")]
 Rate = Annotated[int | None, typer.Option(metavar="HZ", help="Resample to this rate first.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]

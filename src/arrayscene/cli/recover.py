@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import importlib
 import math
+import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Annotated
@@ -13,12 +17,15 @@ import typer
 
 from arrayscene.cli.channels import channel_numbers
 from arrayscene.cli.options import Array, Channels, Inputs, Quiet, Rate, Start, Stop, required
-from arrayscene.cli.progress import progress_bar
+from arrayscene.cli.progress import Progress, progress_bar
 from arrayscene.cli.table import print_table
 from arrayscene.errors import GeometryError
+from arrayscene.interruption import Interruption
 
 if TYPE_CHECKING:
     from arrayscene.scene import Scene
+
+INTERRUPTED = 130
 
 
 def recover(
@@ -35,7 +42,10 @@ def recover(
     ] = "auto",
     weights: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Weights for `network`, from `arrayscene train`; default: the shipped ones."),
+        typer.Option(
+            metavar="FILE",
+            help="Weights of your own: `network` and `auto` take those of `train network`, `diffusion` those of `train prior`.",
+        ),
     ] = None,
     draws: Annotated[int | None, typer.Option(metavar="K", help="Draws of `diffusion`; more know their spread better.")] = None,
     channels: Channels = None,
@@ -64,9 +74,11 @@ def recover(
     check_target(target, overwrite)
 
     from arrayscene.array import MicrophoneArray
+    from arrayscene.choice import method_called
     from arrayscene.recording import Recording
     from arrayscene.recovery import recover as recover_scene
 
+    method = method_called(method)
     microphones = MicrophoneArray.resolve(array)
     paths: Path | list[Path] = inputs[0] if len(inputs) == 1 else inputs
     recording = Recording.read(paths, array=microphones, channels=wanted_channels, sample_rate=rate, start=start, stop=stop)
@@ -82,7 +94,7 @@ def recover(
     if not no_report:
         # Half a second of imports, on the core that the decoder leaves idle.
         Thread(target=importlib.import_module, args=("matplotlib.backends.backend_agg",)).start()
-    with progress_bar(quiet) as progress:
+    with progress_bar(quiet) as bar, _best_so_far(method == "diffusion", bar) as (progress, enough):
         scene = recover_scene(
             recording,
             n_sources=sources,
@@ -92,18 +104,45 @@ def recover(
             weights=weights,
             draws=draws,
             progress=progress,
+            stop=enough,
         )
+    if start:
+        said = f"The scene begins at {start:g} s of the file, and its times count from there."
+        scene = replace(scene, start=start, assumptions=[said, *scene.assumptions])
     write_scene(scene, target, overwrite=overwrite, report=not no_report)
 
     if as_json:
         sys.stdout.write((target / "scene.json").read_text(encoding="utf-8"))
+    elif not quiet:
+        for warning in scene.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+        _print_scene(scene)
+        if scene.start:
+            print(f"times count from --start, {scene.start:g} s")
+        print(f"wrote {target / 'scene.json'}" if no_report else f"open {target / 'report.html'}")
+    if enough is not None and enough():
+        raise typer.Exit(INTERRUPTED)
+
+
+@contextmanager
+def _best_so_far(keeps: bool, bar: Progress | None) -> Iterator[tuple[Progress | None, Callable[[], bool] | None]]:
+    """Progress and stop of a job that keeps what it has at the first Ctrl-C once there is anything to keep; a second ends it."""
+    if not keeps:
+        yield bar, None
         return
-    if quiet:
-        return
-    for warning in scene.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    _print_scene(scene)
-    print(f"wrote {target / 'scene.json'}" if no_report else f"open {target / 'report.html'}")
+
+    def told(step: str, done: float) -> None:
+        interruption.noting = step == "decode"
+        if bar is not None:
+            bar(step, done)
+
+    with Interruption(again=0.0, noting=False, noted=_say_so) as interruption:
+        yield told, lambda: interruption.came is not None
+
+
+def _say_so() -> None:
+    # Within a signal's handler: print might be in the middle of a line of its own.
+    os.write(2, b"interrupted: the best so far is being written; Ctrl-C again ends at once, with nothing written\n")
 
 
 def _print_scene(scene: Scene) -> None:

@@ -16,10 +16,14 @@ from arrayscene.cli.options import Array, Channels, Quiet, Start, Stop, required
 from arrayscene.cli.progress import progress_bar
 from arrayscene.cli.table import print_table
 from arrayscene.errors import ArraySceneError, RecordingError
+from arrayscene.naming import one_of
 
 if TYPE_CHECKING:
     from arrayscene.imaging import Band, Imager, ImagingMethod, SoundMap
     from arrayscene.recording import Recording
+
+WIDEST = 200.0
+"""dB that a picture may reach below its highest level."""
 
 BANDS = (1000.0, 2000.0, 4000.0)
 """Third octaves mapped where none are named, as far as the recording reaches."""
@@ -72,6 +76,10 @@ def sound_map(
     from arrayscene.folder import check_new
 
     check_new(target)
+    if not 0 < range_db <= WIDEST:
+        raise ArraySceneError(f"--range {range_db:g} came; more than 0 and at most {WIDEST:g} dB is needed, such as 15")
+    if every is not None and not every > 0:
+        raise ArraySceneError(f"--every {every:g} came; a positive number of seconds is needed")
     numbers = channel_numbers(channels)
 
     from arrayscene.array import MicrophoneArray
@@ -155,12 +163,10 @@ def _method(name: str, steering: str | None, with_diagonal: bool) -> ImagingMeth
     from arrayscene.imaging import FORMULATIONS, CleanSC, Conventional, CovarianceFitting, Damas, Functional
 
     kinds = {kind.name: kind for kind in (Conventional, Functional, CleanSC, Damas, CovarianceFitting)}
-    if name not in kinds:
-        raise ArraySceneError(f"--method {name!r} came; one of {', '.join(kinds)} was wanted")
+    name = one_of(name, list(kinds), "--method", ArraySceneError)
     options: dict[str, object] = {}
     if steering is not None:
-        if steering not in FORMULATIONS:
-            raise ArraySceneError(f"--steering {steering!r} came; one of {', '.join(map(repr, FORMULATIONS))} was wanted")
+        steering = one_of(steering, FORMULATIONS, "--steering", ArraySceneError)
         if name == "cmf":
             raise ArraySceneError("--steering came with cmf, which fits the matrices themselves; leave it out")
         options["steering"] = steering

@@ -45,9 +45,11 @@ def track(
     wanted_channels = channel_numbers(channels)
     wanted = [] if formats == "none" else [name.strip() for name in formats.split(",")]
 
+    from arrayscene.choice import method_called
     from arrayscene.tracking.writer import check_formats, check_target, write_tracks
 
     check_formats(wanted)
+    method = method_called(method)
     if method != "auto" and not signals:
         raise RecordingError(f"--method {method} without --signals came; say --signals to have the sources written")
     check_target(target, overwrite)
@@ -74,6 +76,8 @@ def track(
     for warning in tracks.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     _print_tracks(tracks)
+    if start:
+        print(f"times count from --start, {start:g} s")
     print(f"wrote {target / ('tracks.json' if no_picture else 'tracks.png')}")
 
 

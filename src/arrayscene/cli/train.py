@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from arrayscene.errors import RecordingError
+
 if TYPE_CHECKING:
     from arrayscene.training import Outcome, Progress, TrainingConfig
 
 INTERRUPTED = 130
+
+OPTIONS = {"n_steps": "--steps", "learning_rate": "--lr"}
+"""Those that are not called as in the configuration."""
 
 _LOGGED = 30.0
 """Seconds between two lines of progress where stderr is no terminal."""
@@ -42,7 +47,9 @@ def train(
     lr: Annotated[float | None, typer.Option(metavar="X", help="Highest learning rate.")] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="The same seed gives the same weights.")] = None,
     precision: Annotated[str | None, typer.Option(metavar="NAME", help="32, 16-mixed or bf16-mixed.")] = None,
-    minutes: Annotated[float | None, typer.Option(metavar="N", help="Stop then; the same command goes on.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(metavar="N", help="Train so long, from the first step on; the same command goes on.")
+    ] = None,
     accelerator: Annotated[str, typer.Option(metavar="NAME", help="cpu, gpu, or auto: a GPU where there is one.")] = "auto",
     devices: Annotated[int, typer.Option(metavar="N", help="GPUs, or processes on the CPU, on each machine.")] = 1,
     nodes: Annotated[int, typer.Option(metavar="N", help="Machines; start the command on each, see docs/training.md.")] = 1,
@@ -85,12 +92,19 @@ def train(
 
 
 def _chosen(kind: type[TrainingConfig], file: Path | None, speech: Path | None, **options: Any) -> TrainingConfig:
-    """The configuration of the file with the options that came."""
+    """The configuration of the file with the options that came; errors name those, not what the file calls them."""
     base = kind() if file is None else kind.load(file)
     given = {name: value for name, value in options.items() if value is not None}
     if speech is not None:
         given["speech"] = str(speech)
-    return base.with_changes(**given)
+    try:
+        return base.with_changes(**given)
+    except RecordingError as error:
+        name = str(error).removeprefix(f"{kind.__name__}: ").partition(" = ")[0]
+        if name not in given:
+            raise
+        option = OPTIONS.get(name, f"--{name}")
+        raise RecordingError(str(error).replace(f"{kind.__name__}: {name} =", option, 1)) from None
 
 
 def _conclude(outcome: Outcome, folder: Path, n_steps: int) -> None:
@@ -154,7 +168,8 @@ class _Line:
 
 def _state(progress: Progress) -> str:
     if progress.step == 0:
-        return f"{progress.doing}: {progress.done:.0%}"
+        left = f", {_duration(progress.left)} left; then the training begins" if 0 < progress.left else ""
+        return f"{progress.doing}: {progress.done:.0%}{left}"
     return (
         f"step {progress.step} of {progress.n_steps}: loss {progress.loss:.4g}, {progress.rate:.3g} steps/s, "
         f"{_duration(progress.left)} left"

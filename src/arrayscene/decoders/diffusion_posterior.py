@@ -32,6 +32,10 @@ class DiffusionWarning(UserWarning):
     """The diffusion stopped early; what came out is what it started from, or the best so far."""
 
 
+class _StoppedError(Exception):
+    """Somebody said so."""
+
+
 class Draws(NamedTuple):
     """What the diffusion makes of a recording, and how far it has been handed out.
 
@@ -82,11 +86,12 @@ class DiffusionPosterior(Decoder):
         seconds: longest stretch that is worked on at once; longer ones fade into each other. Halved where memory is short.
         best_so_far: whether an interrupt (Ctrl-C) returns what there is by then.
         progress: called with the fraction done.
+        stop: asked after every step; once it says so, what there is by then comes out.
         reference: microphone, from 0, at which the sources are heard.
 
     A prior that returns NaN ends the diffusion of a stretch: a `DiffusionWarning` names step and noise level, and the start comes
-    out, `stats["stopped"]` counts them. Other stats: "likeliest" and "spread" as of `Draws`. Without a generator, the same
-    recording gives the same draws.
+    out. After an interrupt or a stop, stretches that were not begun come out as the start has them. `stats["stopped"]` counts
+    both. Other stats: "likeliest" and "spread" as of `Draws`. Without a generator, the same recording gives the same draws.
 
     Cost: the start's, and draws * n_steps calls of the prior and proximal steps: for 4 s, 2 talkers, 2 draws and 6 steps about
     4 s on one core with units for bfloat16, 6 s without. Not differentiable.
@@ -120,6 +125,7 @@ class DiffusionPosterior(Decoder):
         seconds: float = 12.0,
         best_so_far: bool = False,
         progress: Callable[[float], None] | None = None,
+        stop: Callable[[], bool] | None = None,
         reference: int = 0,
     ) -> None:
         super().__init__()
@@ -139,7 +145,7 @@ class DiffusionPosterior(Decoder):
             method, draws, particles, n_steps, sigma, rho, churn, trust, recording, n_taps, n_fits, reference
         )
         self.stft, self.start, self.strength, self.seconds = stft, start, strength, seconds
-        self.best_so_far, self.progress, self.reference = best_so_far, progress, reference
+        self.best_so_far, self.progress, self.stop, self.reference = best_so_far, progress, stop, reference
 
     def init(self, y: Tensor, response: Response | None = None, *, generator: torch.Generator | None = None) -> Draws:
         """Start, and draw."""
@@ -193,12 +199,13 @@ class DiffusionPosterior(Decoder):
         overlap, longest = round(OVERLAP * whole.rate / hop) * hop, max(round(self.seconds * whole.rate / hop), 1) * hop
         joined: Found | None = None
         done = stopped = 0
+        over = False
         while done < n:
             begin = max(done - overlap, 0)
             # A remainder shorter than the overlap comes along.
             end = n if n - begin - longest <= overlap else begin + max(longest, 2 * overlap)
             try:
-                part, reason = self._drawn(_cut(whole, begin, end), generator, begin / n, (end - begin) / n)
+                part, reason, over = self._drawn(_cut(whole, begin, end), generator, begin / n, (end - begin) / n, over)
             except (MemoryError, RuntimeError) as error:
                 least = round(SHORTEST * whole.rate / hop) * hop
                 if "memory" not in f"{type(error).__name__} {error}".lower() or min(longest, end - begin) <= least:
@@ -213,28 +220,38 @@ class DiffusionPosterior(Decoder):
         assert joined is not None
         return joined, torch.tensor(float(stopped))
 
-    def _drawn(self, stretch: Stretch, generator: torch.Generator, before: float, share: float) -> tuple[Found, str | None]:
-        """One stretch, and why it stopped early if it did; what there is then is the start, or the best so far."""
+    def _drawn(
+        self, stretch: Stretch, generator: torch.Generator, before: float, share: float, over: bool
+    ) -> tuple[Found, str | None, bool]:
+        """One stretch, why it stopped early if it did, and whether all is over; then it is the start, or the best so far."""
         latest: list[Tensor] = []
 
         def report(step: int, change: Tensor) -> None:
             latest[:] = [change]
             if self.progress is not None:
                 self.progress(before + share * step / self.settings.n_steps)
+            if step < self.settings.n_steps and self._told_to_stop():
+                raise _StoppedError
 
         try:
-            found = sample(stretch, self.stft, self.prior, self.settings, generator, report)
-            return found, None
+            if over or self._told_to_stop():
+                raise _StoppedError
+            return sample(stretch, self.stft, self.prior, self.settings, generator, report), None, False
         except ConvergenceError as error:
             reason, change = f"{error}; what it started from comes out", None
-        except KeyboardInterrupt:
-            if not self.best_so_far:
+        except (KeyboardInterrupt, _StoppedError) as end:
+            if isinstance(end, KeyboardInterrupt) and not self.best_so_far:
                 raise
-            reason, change = "diffusion: interrupted; the best so far comes out", latest[-1] if latest else None
+            over = True
+            reason = "diffusion: interrupted; the best so far comes out, and for the rest what it started from"
+            change = latest[-1] if latest else None
         start = start_of(stretch, self.stft, self.prior, self.settings)
         change = torch.zeros_like(start) if change is None else change
         nobody_knows = unknown(start, self.stft)
-        return Found(start, change, change, nobody_knows, nobody_knows), reason
+        return Found(start, change, change, nobody_knows, nobody_knows), reason, over
+
+    def _told_to_stop(self) -> bool:
+        return self.stop is not None and self.stop()
 
 
 def _cut(whole: Stretch, begin: int, end: int) -> Stretch:

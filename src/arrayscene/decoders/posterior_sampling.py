@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
 import torch
+from scipy.special import gammaincinv
 from torch import Tensor
+from torch.nn import functional
 
 from arrayscene.decoders.start_error import local_mean, start_error
 from arrayscene.diffusion import (
@@ -51,6 +53,15 @@ PRUNED: Final = 0.3
 LEVEL_FLOOR: Final = 1e-2
 """Least power of the residual in a frame, relative to the mean over time, on top of which it follows the recording's."""
 
+QUIET: Final = 0.05
+"""Share of the frames, and of the frequencies, in which the microphones are taken to hear nothing but noise."""
+
+GAP: Final = 1e-4
+"""How far below the other level that of the quietest frames may be before it is taken for digital silence."""
+
+SMALL: Final = 0.1
+"""Share of the frequencies in which sources are taken to leave a direction to noise alone."""
+
 
 class Settings(NamedTuple):
     """Those of `DiffusionPosterior`, which explains them."""
@@ -92,7 +103,8 @@ class Found(NamedTuple):
         start: (..., source, sample), the given one or the Wiener filter's.
         mean: (..., source, sample) of the draws, less the start.
         likeliest: likewise, of the draw that explains the recording best.
-        spread: (..., source, freq, frame) real standard deviation of the draws; NaN for a single one, which does not tell.
+        spread: (..., source, freq, frame) real standard deviation of the draws, or where A is given of the truth around their
+            mean; NaN for a single one around a start, which does not tell.
         error: likewise, of the start; NaN where none was given.
     """
 
@@ -286,6 +298,31 @@ class _Problem:
         terms = Weighed(recorded, self.settings.recording, self.frames, self.error / max(self.settings.trust, 1e-9))
         return InWaveform(terms, self.stft, n)
 
+    def _not_told(self, mean: Tensor, variance: Tensor) -> Tensor:
+        """Variance of the truth around the mean, from that of the draws, where A is given.
+
+        Draws by few steps from a learnt prior are too sure of themselves, most of all where they are few. What the recording
+        leaves open at least is what a Wiener filter for sources of their power, E|x|^2 = |mean|^2 + variance, does not know.
+        """
+        single = variance.isnan()
+        power = local_mean(to_frames(mean, self.stft).abs().square()) + torch.where(single, 0, variance)
+        left = torch.linalg.inv(self._told() + torch.diag_embed(1 / power.movedim(-3, -1).clamp_min(1e-9).double()))
+        left = left.diagonal(dim1=-2, dim2=-1).real.movedim(-1, -3).to(variance)
+        # A single draw errs as the truth does, and once more.
+        return torch.where(single, 2 * left, left.maximum(variance))
+
+    def _told(self) -> Tensor:
+        """(..., freq, frame, source, source) A^H R^-1 A: how much a frame of the sources matters to all that is heard of it."""
+        A = self.response
+        taps = (A.taps if isinstance(A, ConvolutiveResponse) else A.matrix()[..., None]).to(torch.complex128)
+        each = torch.einsum("...fmsk,...fmn,...fnrk->...fksr", taps.conj(), torch.linalg.inv(self.R.to(taps.dtype)), taps)
+        n_taps, n_frames = taps.shape[-1], self.y.shape[-1]
+        level = self.y.real.new_ones(1, n_frames) if self.over_time is None else self.over_time
+        # What would be heard after the end tells nothing.
+        weight = functional.pad(1 / level.double(), (0, n_taps - 1)).unfold(-1, n_frames, 1)
+        weight = weight.expand(*weight.shape[:-3], each.shape[-4], *weight.shape[-2:])
+        return torch.einsum("...fksr,...fkt->...ftsr", each, weight.to(each.dtype))
+
     def coloured(self, z: Tensor) -> Tensor:
         """(..., source, sample) as they are heard."""
         return coloured(z * self.scale * self.level, self.prior, self.stretch.rate)
@@ -302,10 +339,14 @@ class _Problem:
         gain = gain * (self.scale * self.level)[..., None]
         if self.stretch.start is not None:
             error = self.error.sqrt() * gain
+        variance = spread
         if len(x) > 1:
             apart = to_frames(x - mean, self.stft).abs().square()
             n_free = len(x) / 2 if len(x) % 2 == 0 else (len(x) - 1) / 2
-            spread = local_mean(apart.sum(0) / (2 * n_free)).sqrt() * gain
+            variance = local_mean(apart.sum(0) / (2 * n_free))
+        if self.stretch.start is None:
+            variance = self._not_told(mean, variance)
+        spread = variance.sqrt() * gain
         return Found(start, self.coloured(mean - self.origin), self.coloured(picked - self.origin), spread, error)
 
     def _frequencies(self) -> Tensor:
@@ -327,14 +368,11 @@ class _Problem:
 
     def _noise_level(self, A: Tensor) -> Tensor:
         """(..., freq) power of the microphones' noise."""
-        power = noise_power(self.y, A)
         if A.shape[-1] < A.shape[-2]:
-            return power
-        # Where sources fill all of what the microphones hear, chance likeness between them passes for noise. It is least where
-        # they look alike anyway, and microphones' own noise is white.
+            return noise_power(self.y, A)
+        # Sources of some power explain noise as well as any where they fill all of what the microphones hear.
         colour = spectrum_at(self.prior, self._frequencies(), self.stretch.rate).square()
-        white = (power * colour).quantile(0.1, dim=-1, keepdim=True)
-        return (white / colour).minimum(power)
+        return white_noise(self.y, colour)[..., None] / colour
 
     def _wiener(self) -> Tensor:
         """(..., source, freq, frame) sources of the spectrum of speech, from the given A, for noise 20 dB below the recording."""
@@ -344,6 +382,32 @@ class _Problem:
         R = 1e-2 * torch.where(power > 0, power, 1) * torch.eye(n_mics, dtype=self.y.dtype, device=self.y.device)
         zero = self.y.new_zeros((*self.y.shape[:-3], A.shape[-1], *self.y.shape[-2:]))
         return LinearGaussian(self.y, self.response, R.expand(*R.shape[:-3], A.shape[-3], n_mics, n_mics)).proximal(zero, 1.0)
+
+
+def white_noise(y: Tensor, colour: Tensor) -> Tensor:
+    """Power of the microphones' own, white noise, whatever the sources: what is left where and when they leave the least.
+
+    The lower of two levels that are too high rather than too low: that of the quietest frames, if they hold Gaussian noise alone,
+    and the least eigenvalue of the covariance, where a direction is left that hardly any source reaches. Each is one for every
+    frequency; of them, the quietest count.
+
+    Args:
+        y: (..., mic, freq, frame).
+        colour: (freq,) power of white noise relative to what it is in y.
+
+    Returns: (...) real, in the units of y times colour.
+    """
+    n_mics = y.shape[-3]
+    power = y.abs().square().mean(-3)
+    # torch.quantile refuses large batches.
+    quiet = power.kthvalue(max(round(QUIET * power.shape[-1]), 1)).values / (float(gammaincinv(n_mics, QUIET)) / n_mics)
+    frames = y.movedim(-3, -2).to(torch.complex128)
+    least = torch.linalg.eigvalsh(frames @ frames.mH / y.shape[-1])[..., 0]
+    floor = 1e-6 * power.mean((-2, -1)) * colour.mean()
+    in_quiet, in_least = (quiet * colour).double().quantile(QUIET, dim=-1), (least * colour).quantile(SMALL, dim=-1)
+    # Frames without anything are no noise but a gap in the recording.
+    level = torch.where(in_quiet < GAP * in_least, in_least, in_quiet.minimum(in_least))
+    return level.maximum(torch.where(floor > 0, floor, 1))
 
 
 def noise_power(y: Tensor, A: Tensor, *, n_iter: int = 50) -> Tensor:

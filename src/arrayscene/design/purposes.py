@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayscene.errors import ArraySceneError
+from arrayscene.naming import one_of
 
 Unit = Literal["dB", "Hz", "°", "m", "share"]
 
@@ -185,9 +185,4 @@ def find_purpose(name: str) -> Purpose:
 
     Raises: ArraySceneError that lists what is known.
     """
-    purpose = PURPOSES.get(name.strip().lower())
-    if purpose is None:
-        close = difflib.get_close_matches(name, PURPOSES, n=1, cutoff=0.6)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        raise ArraySceneError(f"--purpose {name!r} came; one of {', '.join(PURPOSES)} was wanted{hint}")
-    return purpose
+    return PURPOSES[one_of(name.strip(), list(PURPOSES), "--purpose", ArraySceneError)]

@@ -16,6 +16,7 @@ from arrayscene.localize.finding import METHODS, Found, find
 from arrayscene.localize.located import Located
 from arrayscene.localize.measuring import measure
 from arrayscene.localize.surveyed import Surveyed
+from arrayscene.naming import one_of
 from arrayscene.preparing import usable, with_array
 from arrayscene.recording import Recording
 
@@ -58,8 +59,7 @@ def locate(
     memory of half a minute and one signal a source.
     """
     report = progress or (lambda step, fraction: None)
-    if method not in METHODS:
-        raise ShapeError(f"locate: method {method!r} came; there are {', '.join(METHODS)}")
+    method = one_of(method, METHODS, "locate: method")
     if n_sources is not None and n_sources < 1:
         raise ShapeError(f"locate: n_sources={n_sources} came; 1 or more is needed, or nothing to have them counted")
     recording = with_array(recording, array, job="locate", shortest=SHORTEST)

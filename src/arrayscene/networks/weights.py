@@ -20,16 +20,27 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 class _Kind(NamedTuple, Generic[Network]):
-    """A kind of network: its class, the name of its layers and features, which changes when they do, and its file."""
+    """A kind of network: its name, what it is for, its class, layers and features by a name that changes with them, its file."""
 
+    noun: str
+    job: str
     make: type[Network]
     architecture: str
     sizes: tuple[str, ...]
     file: str
 
 
-_SCENE_NET: Final = _Kind(SceneNet, "scene-net-2", ("width", "middle", "deep", "n_blocks"), "scene-net.safetensors")
-_SPEECH_PRIOR: Final = _Kind(SpeechPrior, "speech-prior-1", ("width", "n_blocks"), "speech-prior.safetensors")
+_SCENE_NET: Final = _Kind(
+    "network",
+    "methods 'network' and 'auto'",
+    SceneNet,
+    "scene-net-2",
+    ("width", "middle", "deep", "n_blocks"),
+    "scene-net.safetensors",
+)
+_SPEECH_PRIOR: Final = _Kind(
+    "prior", "method 'diffusion'", SpeechPrior, "speech-prior-1", ("width", "n_blocks"), "speech-prior.safetensors"
+)
 
 ARCHITECTURE: Final = _SCENE_NET.architecture
 
@@ -122,6 +133,12 @@ def _shipped(name: str) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def _network(kind: _Kind[Network], tensors: dict[str, Tensor], metadata: dict[str, str], who: str) -> Network:
     wanted, came = kind.architecture, metadata.get("architecture", "unknown")
+    other = next((one for one in (_SCENE_NET, _SPEECH_PRIOR) if one.noun != kind.noun and one.architecture == came), None)
+    if other is not None:
+        raise RecordingError(
+            f"{who}: those of a {other.noun} came, which belong to {other.job}; those of a {kind.noun} were wanted, as "
+            f"`arrayscene train {kind.noun}` writes them"
+        )
     if came != wanted:
         raise RecordingError(f"{who}: of a network {came!r}; this version of arrayscene runs {wanted!r}; take its weights")
     try:

@@ -12,7 +12,7 @@ import numpy as np
 
 from arrayscene.report.mirror import mirror_direction
 from arrayscene.report.spectra import overall_residual_db, power_at
-from arrayscene.scene import Reliability, Scene, Source
+from arrayscene.scene import Reliability, Scene, Source, Uncertainty
 
 FORMAT = "arrayscene.scene"
 """Value of the key "format", by which a folder is known to be one of ours."""
@@ -40,6 +40,7 @@ def scene_to_dict(scene: Scene, files: Sequence[str] = ()) -> dict[str, Any]:
         "inputs": [str(name) for name in scene.inputs],
         "sample_rate": int(scene.sample_rate),
         "duration_s": number(scene.duration, 6),
+        **({"start_s": number(scene.start, 6)} if scene.start else {}),
         "method": scene.method,
         "why": scene.why,
         "ambiguity": scene.ambiguity,
@@ -104,10 +105,14 @@ def _source(scene: Scene, source: Source, index: int) -> dict[str, Any]:
             "level_db": number(source.level_db, 2),
             "active": [[number(start, 3), number(stop, 3)] for start, stop in np.reshape(source.active, (-1, 2))],
             "confidence": number(source.confidence, 3),
-            **({} if source.uncertainty is None else {"error_db": number(source.uncertainty.overall_db, 2)}),
+            **({} if source.uncertainty is None else _uncertainty(source.uncertainty)),
             "file": source_file(index),
         }
     )
+
+
+def _uncertainty(known: Uncertainty) -> dict[str, Any]:
+    return {"error_db": number(known.overall_db, 2), **({"draws": known.draws} if known.draws else {})}
 
 
 def third_octaves(scene: Scene) -> list[dict[str, float | None]]:

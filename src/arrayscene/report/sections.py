@@ -24,6 +24,7 @@ def facts(scene: Scene) -> str:
     """The recording at a glance."""
     entries = {
         "Duration": _duration(scene.duration),
+        **({"Begins at": f"{_duration(scene.start)} of the file"} if scene.start else {}),
         "Sample rate": f"{scene.sample_rate / 1000:g} kHz",
         "Microphones": f"{len(scene.array.positions)} ({scene.array.name})",
         "Reference channel": str(scene.reference_channel),
@@ -121,13 +122,17 @@ def trust_in_words(scene: Scene, residual_db: float) -> str:
 
 
 def uncertainty_in_words(scene: Scene) -> str:
-    """The expected error of every source."""
-    known = [(n, s.uncertainty.overall_db) for n, s in enumerate(scene.sources, start=1) if s.uncertainty is not None]
+    """How many draws there were, and the expected error of every source."""
+    known = [(n, source.uncertainty) for n, source in enumerate(scene.sources, start=1) if source.uncertainty is not None]
     said = [
-        f"source {n}: {minus(f'{error:.1f}')} dB" if math.isfinite(error) else f"source {n}: not known (a single draw)"
-        for n, error in known
+        f"source {n}: {minus(f'{open_.overall_db:.1f}')} dB" if math.isfinite(open_.overall_db) else f"source {n}: not known"
+        for n, open_ in known
     ]
-    return f"Expected error, relative to the source: {'; '.join(said)}."
+    draws = max((open_.draws for _, open_ in known), default=0)
+    counted = {0: "", 1: "From a single draw of each source, which cannot differ from others. "}
+    return counted.get(draws, f"From {draws} draws of each source. ") + (
+        f"Expected error, relative to the source: {'; '.join(said)}."
+    )
 
 
 def how_it_plays(player: Playback) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from arrayscene import folder as folders
 from arrayscene.errors import RecordingError
+from arrayscene.naming import suggestion
 from arrayscene.report.audio import write_wav
 from arrayscene.report.scene_json import dumps
 from arrayscene.tracking.files import FORMAT, odas_lines, source_file, tracks_csv, tracks_rttm, tracks_to_dict
@@ -53,9 +54,9 @@ def write_tracks(
 
 def check_formats(formats: Collection[str]) -> None:
     """Refuse what is no format. Raises: RecordingError."""
-    strange = [name for name in formats if name not in FORMATS]
-    if strange:
-        raise RecordingError(f"format {strange[0]!r} came; there are {', '.join(FORMATS)}")
+    for name in formats:
+        if name not in FORMATS:
+            raise RecordingError(f"format {name!r} came; {suggestion(name, FORMATS)}")
 
 
 def check_target(directory: str | os.PathLike[str], overwrite: bool = False) -> None:

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from arrayscene.errors import ArraySceneError, ConvergenceError, RecordingError, ShapeError
+from arrayscene.errors import ConvergenceError, RecordingError, ShapeError
+from arrayscene.folder import missing_folders, take_away
+from arrayscene.interruption import Interruption
 from arrayscene.training.checkpoint import TrainingWarning, load_checkpoint, save_checkpoint
 from arrayscene.training.config import TrainingConfig
 from arrayscene.training.health import what_is_wrong
@@ -23,7 +25,6 @@ from arrayscene.training.place import check_place, settings_restored
 from arrayscene.training.processes import Run, from_first, start, together
 from arrayscene.training.recipe import AnyRecipe
 from arrayscene.training.record import WEIGHTS, Record
-from arrayscene.training.stopping import Interruption
 from arrayscene.training.stream import Part, stream, usable
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Progress(NamedTuple):
         step, n_steps: steps done, and wanted.
         loss: of the last step.
         rate: steps a second.
-        left: seconds to the end at this rate.
+        left: seconds to the end of what it does, at this rate; NaN: not known yet.
         row: of the curve, where a validation has just been made.
     """
 
@@ -114,7 +115,7 @@ def train(recipe: AnyRecipe, run: Run | None = None, report: Callable[[Progress]
         RecordingError: data, a configuration or a checkpoint that cannot be used.
         DeviceError: a device or package that is not there.
         ConvergenceError: too many steps in a row with NaN or infinite values; the checkpoint is from before them.
-        ArraySceneError: the folder cannot be written to, or the time was over before the first step.
+        ArraySceneError: the folder cannot be written to.
 
     Warns:
         TrainingWarning: a step that was skipped and why, a checkpoint that was damaged.
@@ -122,12 +123,18 @@ def train(recipe: AnyRecipe, run: Run | None = None, report: Callable[[Progress]
     Cost: on one core about 2 ms a step above that of the recipe.
     """
     run, config = run or Run(), recipe.config
-    begun = time.monotonic()
     fabric = start(run, config.precision)
     with settings_restored(fabric, config.threads):
+        missing = missing_folders(recipe.folder)
         together(fabric, lambda: check_place(fabric, recipe))
         content = from_first(fabric, lambda: load_checkpoint(recipe.folder, recipe.name, config))
-        together(fabric, lambda: _prepare(fabric, recipe, report, begun, run.minutes))
+        try:
+            together(fabric, lambda: _prepare(fabric, recipe, report))
+        except BaseException:
+            take_away(missing)
+            raise
+        # Time is that of steps: an end before the first one would leave nothing to use or to judge.
+        begun = time.monotonic()
         with Interruption() as interruption:
             training = _Training(fabric, recipe, run, content)
             ended_by = training.go(interruption, begun, report)
@@ -365,15 +372,17 @@ class _Evaluated(nn.Module):
         return self.fabric.strategy.precision.convert_output(found)
 
 
-def _prepare(fabric: Fabric, recipe: AnyRecipe, report: Callable[[Progress], None], begun: float, minutes: float | None) -> None:
+def _prepare(fabric: Fabric, recipe: AnyRecipe, report: Callable[[Progress], None]) -> None:
+    begun: dict[str, tuple[float, float]] = {}
+
     def tell(doing: str, done: float) -> None:
-        if minutes is not None and done < 1 and time.monotonic() - begun > 60 * minutes:
-            raise ArraySceneError(
-                f"training: the {minutes:g} minutes were over when {done:.0%} of the {doing} were there, before the first step; "
-                "they stay, and the same command goes on"
-            )
-        if fabric.is_global_zero:
-            report(Progress(doing, done))
+        if not fabric.is_global_zero:
+            return
+        now = time.monotonic()
+        # What an earlier run has made took no time of this one.
+        first, before = begun.setdefault(doing, (now, done))
+        left = (now - first) * (1 - done) / (done - before) if done > before else math.nan
+        report(Progress(doing, done, left=left))
 
     recipe.prepare((fabric.global_rank, fabric.world_size), tell)
 

@@ -28,7 +28,7 @@ class Run:
         accelerator: "cpu", "gpu" (CUDA), or "auto", a GPU where there is one.
         devices: processes on this machine: one a GPU, or any number on the CPU. Under torchrun its number counts.
         nodes: machines.
-        minutes: after which the training stops as if interrupted; None: not before its end.
+        minutes: from the first step on, after which the training stops as if interrupted; None: not before its end.
         tensorboard: write curves for TensorBoard too.
 
     Raises:

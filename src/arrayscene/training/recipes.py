@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from arrayscene.errors import ShapeError
+from arrayscene.naming import one_of
 from arrayscene.training.recipe import AnyRecipe
 
 NAMES: Final = ("network", "prior")
@@ -16,12 +16,11 @@ def find_recipe(name: str) -> type[AnyRecipe]:
     Raises:
         ShapeError: there is none.
     """
+    name = one_of(name, NAMES, "recipe")
     if name == "network":
         from arrayscene.training.network import NetworkRecipe
 
         return NetworkRecipe
-    if name == "prior":
-        from arrayscene.training.prior import PriorRecipe
+    from arrayscene.training.prior import PriorRecipe
 
-        return PriorRecipe
-    raise ShapeError(f"recipe {name!r} came; there is {', '.join(NAMES)}")
+    return PriorRecipe

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from arrayscene.errors import ArraySceneError
+from arrayscene.interruption import ignore_interrupts
 from arrayscene.training.recipe import AnyRecipe
-from arrayscene.training.stopping import ignore_interrupts
 
 
 class Part(NamedTuple):

@@ -20,6 +20,7 @@ from arrayscene.array import MicrophoneArray
 from arrayscene.array_files import constructor_fields, write_whole
 from arrayscene.audio_writer import FORMATS, AudioWriter
 from arrayscene.errors import ArraySceneError, RecordingError
+from arrayscene.folder import check_writable
 from arrayscene.worlds.config import WorldConfig
 from arrayscene.worlds.plan import PATH_STEP
 from arrayscene.worlds.world import World, WorldScene
@@ -89,10 +90,9 @@ def check_folder(world: World, directory: str | Path) -> None:
         RecordingError: the target is a file, holds something else, or another world.
     """
     root = Path(directory)
+    check_writable(root, "data set")
     if not root.exists():
         return
-    if not root.is_dir():
-        raise RecordingError(f"{root} is a file; choose a folder")
     if not (root / "world.json").exists():
         # A kill before world.json was written leaves nothing but its temporary name.
         if any(not entry.name.startswith(".world.json.") for entry in root.iterdir()):
@@ -113,6 +113,21 @@ def check_folder(world: World, directory: str | Path) -> None:
 def scene_folder(root: Path, index: int) -> Path:
     """Where scene `index` is."""
     return root / f"shard-{index // SHARD:04d}" / f"scene-{index:06d}"
+
+
+def talkers_who_walk(directory: str | Path, n_scenes: int) -> list[tuple[Path, list[str], int]]:
+    """For each of the first scenes of a data set, its folder, the speakers who walk in it, and how many there are.
+
+    Raises:
+        RecordingError: a scene that is missing or broken.
+    """
+    found = []
+    for index in range(n_scenes):
+        folder = scene_folder(Path(directory), index)
+        talkers = _read_json(folder / "scene.json")["talkers"]
+        walking = [talker["speaker"] for talker in talkers if talker["position_m"][0] != talker["position_m"][-1]]
+        found.append((folder, walking, len(talkers)))
+    return found
 
 
 class WorldFolder(Dataset[WorldScene]):

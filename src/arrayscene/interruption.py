@@ -1,24 +1,33 @@
-"""Ctrl-C and the end of the time: a training finishes its step, writes a checkpoint and leaves."""
+"""Ctrl-C and the end of the time: work that is worth keeping comes to an end of its own instead of being cut off."""
 
 from __future__ import annotations
 
 import signal
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
-_AGAIN: Final = 1.0
-"""Seconds after which a second signal means that nobody wants to wait; sooner it is the first one, passed on by a launcher."""
-
 
 class Interruption:
-    """Notes the first SIGINT or SIGTERM while it is entered; a later one interrupts at once."""
+    """Notes the first SIGINT or SIGTERM while it is entered; a later one interrupts at once.
 
-    def __init__(self) -> None:
+    Args:
+        again: seconds after which a second signal means that nobody wants to wait; sooner it is the first one, passed on by a
+            launcher.
+        noting: whether there is anything to keep; while there is not, the first one interrupts at once, too.
+        noted: called, within the signal's handler, when the first one is noted.
+
+    Attributes:
+        came: when the first one was noted, by the monotonic clock; None: not yet.
+    """
+
+    def __init__(self, again: float = 1.0, *, noting: bool = True, noted: Callable[[], None] = lambda: None) -> None:
         self.came: float | None = None
+        self.again, self.noting, self.noted = again, noting, noted
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -32,9 +41,11 @@ class Interruption:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.came is not None and time.monotonic() - self.came > _AGAIN:
+        if not self.noting or (self.came is not None and time.monotonic() - self.came > self.again):
             raise KeyboardInterrupt
-        self.came = self.came or time.monotonic()
+        if self.came is None:
+            self.came = time.monotonic()
+            self.noted()
 
 
 def ignore_interrupts(worker: int) -> None:
