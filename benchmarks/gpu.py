@@ -80,7 +80,8 @@ def row(what: str, n: int, alone: float, together: float, difference: float) -> 
 
 def decoder(make: Callable[[], Decoder], stft: STFT, what: str, n_mics: int = 3, seconds: int = SECONDS) -> Row:
     y = stft(mixtures(n_mics)[..., : seconds * RATE])
-    on_gpu, there = make().to("cuda"), y.cuda()
+    # A copy: decoders share the transform that they are given.
+    on_gpu, there = copy.deepcopy(make()).to("cuda"), y.cuda()
     found, wanted = on_gpu(there).x[0].cpu(), make()(y[0]).x
     difference = float(((found - wanted).abs().square().mean() / wanted.abs().square().mean()).sqrt())
     return row(what, BATCH, least(lambda: make()(y[0])), least(lambda: on_gpu(there)), difference)

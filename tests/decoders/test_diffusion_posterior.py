@@ -318,6 +318,8 @@ def test_sixteen_scenes_at_once_on_a_gpu() -> None:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     y, x, response = scene()
+    # At the lowest frequencies all microphones hear alike, and in single precision rounding decides.
+    y = y.to(torch.complex128)
     decoder = DiffusionPosterior(SHORT, None, White())
     alone = decoder(y, response).x
     A = MatrixResponse(response.matrix(), response.frequencies).cuda()

@@ -66,7 +66,8 @@ def test_two_networks_do_not_share_weights() -> None:
 def test_what_was_written_is_loaded(tmp_path: Path) -> None:
     found = load_scene_net(written(tmp_path, CONTENT))
     for name, value in SMALL.state_dict().items():
-        assert torch.equal(found.state_dict()[name], value)
+        # Stored with half the bits.
+        assert torch.equal(found.state_dict()[name], value.half().float())
 
 
 def test_a_wrong_hash_is_named() -> None:
@@ -94,7 +95,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_other_versions_and_shapes_are_refused(tmp_path: Path) -> None:
     tensors, metadata = from_bytes(CONTENT, "content")
     other = to_bytes(tensors, metadata | {"architecture": "scene-net-0"})
-    with pytest.raises(RecordingError, match=r"'scene-net-0'.*'scene-net-1'"):
+    with pytest.raises(RecordingError, match=r"'scene-net-0'.*'scene-net-2'"):
         load_scene_net(written(tmp_path, other))
     with pytest.raises(RecordingError, match="'unknown'"):
         load_scene_net(written(tmp_path, to_bytes(tensors)))

@@ -22,7 +22,10 @@ from arrayscene.training.network import NetworkConfig, NetworkRecipe, objective
 # The shipped voices are fewer than a scene may have talkers.
 pytestmark = pytest.mark.filterwarnings("ignore::arrayscene.worlds.SpeechWarning")
 
-CONFIG = NetworkConfig(n_examples=2, n_validation=1, duration=1.0, n_steps=3, every=3, crop=24, narrowband=0.5)
+SIZES = {"width": 16, "middle": 16, "deep": 16, "n_blocks": 2}
+CONFIG = NetworkConfig(
+    n_examples=2, n_validation=1, duration=1.0, n_steps=3, every=3, crop=24, narrowband=0.5, batch=1, warmup=50, **SIZES
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +40,9 @@ def test_an_example_is_a_scene_as_the_chain_sees_it(folder: Path) -> None:
     frequencies = set()
     examples = folder / "examples"
     for path in [example_path(examples, 0, validation=True), *(example_path(examples, index) for index in range(2))]:
-        found = load_example(path)
+        stored = load_example(path)
+        found = {name: value.float() for name, value in stored.items()}
+        found = {name: value if "variances" in name else torch.view_as_complex(value) for name, value in found.items()}
         n_sources, n_freqs, n_frames = found["target"].shape
         frequencies.add(n_freqs)
         assert found["mixture"].shape == (n_freqs, n_frames)
@@ -61,6 +66,11 @@ def test_every_scene_comes_once_before_any_comes_again(folder: Path) -> None:
     first, again = recipe.example(5), NetworkRecipe(CONFIG, folder).example(5)
     assert torch.equal(first.target, again.target)
     assert first.target.shape[-1] == CONFIG.crop
+    # The scenes of a step fit into one batch, also where there are not enough of them.
+    together = NetworkRecipe(replace(CONFIG, batch=3), folder)
+    for step in range(2):
+        [batch] = together.collate([together.example(3 * step + at) for at in range(3)])
+        assert batch.target.shape[0] == 3
 
 
 def test_examples_are_made_once_by_all_processes_together(folder: Path, tmp_path: Path) -> None:
@@ -77,6 +87,14 @@ def test_examples_are_made_once_by_all_processes_together(folder: Path, tmp_path
     assert len(shares[1]) == 4
 
 
+def test_several_processes_make_the_same_examples(folder: Path, tmp_path: Path) -> None:
+    NetworkRecipe(replace(CONFIG, workers=2, threads=1), tmp_path).prepare((0, 1), lambda what, done: None)
+    made = sorted((tmp_path / "examples").glob("*.safetensors"))
+    assert len(made) == 3
+    for path in made:
+        assert path.read_bytes() == (folder / "examples" / path.name).read_bytes()
+
+
 def test_examples_that_were_made_otherwise_are_refused(folder: Path) -> None:
     with pytest.raises(RecordingError, match=r"made with duration 1.0; take another folder"):
         NetworkRecipe(replace(CONFIG, duration=2.0), folder).prepare((0, 1), lambda what, done: None)
@@ -87,7 +105,7 @@ def test_the_loss_falls(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder / "examples", tmp_path / "examples")
     for index in (0, 1):
         shutil.copy(example_path(tmp_path / "examples", index), example_path(tmp_path / "examples", index, validation=True))
-    config = replace(CONFIG, n_validation=2, n_steps=24, every=8, warmup=5, learning_rate=3e-3)
+    config = replace(CONFIG, n_validation=2, n_steps=24, every=8, batch=2, warmup=5, learning_rate=3e-3)
     rows: list[Mapping[str, float]] = []
     recipe = NetworkRecipe(config, tmp_path)
     train(recipe, Run(accelerator="cpu"), lambda progress: rows.append(progress.row) if progress.row else None)

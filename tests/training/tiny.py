@@ -69,7 +69,7 @@ class TinyRecipe(Recipe[TinyConfig, Pair, Pair]):
 
     def validate(self, network: nn.Module, number: int) -> list[tuple[float, ...]]:
         generator = torch.Generator().manual_seed(number)
-        x = torch.randn(20, 3, generator=generator)
+        x = torch.randn(20, 3, generator=generator).to(next(network.parameters()).device)
         y = x[:, :1] * x[:, 1:2]
         return [(-float(y.square().mean()), -float((network(x) - y).square().mean()))]
 

@@ -21,7 +21,7 @@ from arrayscene.errors import RecordingError
 from arrayscene.networks.tensor_file import from_bytes, to_bytes
 from arrayscene.response import Response, far_field
 from arrayscene.training.config import TrainingConfig
-from arrayscene.training.stopping import ignore_interrupts
+from arrayscene.interruption import ignore_interrupts
 from arrayscene.worlds import Speech, World, WorldConfig, WorldScene
 from arrayscene.worlds.speech import Split
 

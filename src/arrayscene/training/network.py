@@ -33,21 +33,21 @@ class NetworkConfig(ExampleConfig):
         width, middle, deep, n_blocks: sizes of the network, as `SceneNet` takes them.
     """
 
-    n_steps: int = 12000
+    n_steps: int = 7000
     batch: int = 24
-    learning_rate: float = 1e-3
+    learning_rate: float = 1.5e-3
     warmup: int = 200
     ema: float = 0.998
     precision: str = "bf16-mixed"
     every: int = 500
-    n_examples: int = 5000
+    n_examples: int = 4400
     n_validation: int = 48
     crop: int = 128
     magnitude: float = 1.0
-    width: int = 48
-    middle: int = 96
-    deep: int = 176
-    n_blocks: int = 6
+    width: int = 32
+    middle: int = 48
+    deep: int = 64
+    n_blocks: int = 4
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -34,17 +34,17 @@ class PriorConfig(TrainingConfig):
         width, n_blocks: sizes of the network, as `SpeechPrior` takes them.
     """
 
-    n_steps: int = 20000
-    batch: int = 16
-    learning_rate: float = 1.5e-3
-    ema: float = 0.998
+    n_steps: int = 10000
+    batch: int = 32
+    learning_rate: float = 1e-3
+    ema: float = 0.999
     precision: str = "bf16-mixed"
     seconds: float = 1.28
     sigma: float = 0.25
     sigma_spread: float = 0.9
     reverberant: float = 0.6
     n_validation: int = 32
-    width: int = 32
+    width: int = 64
     n_blocks: int = 6
 
     def __post_init__(self) -> None:
