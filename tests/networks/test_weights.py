@@ -100,10 +100,10 @@ def test_other_versions_and_shapes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="'unknown'"):
         load_scene_net(written(tmp_path, to_bytes(tensors)))
     for wrong in (metadata | {"deep": "6"}, metadata | {"width": "many"}):
-        with pytest.raises(RecordingError, match="not those of a scene-net-1"):
+        with pytest.raises(RecordingError, match="not those of a scene-net-2"):
             load_scene_net(written(tmp_path, to_bytes(tensors, wrong)))
     missing = {name: value for name, value in tensors.items() if name != "stem.bias"}
-    with pytest.raises(RecordingError, match="not those of a scene-net-1"):
+    with pytest.raises(RecordingError, match="not those of a scene-net-2"):
         load_scene_net(written(tmp_path, to_bytes(missing, metadata)))
 
 

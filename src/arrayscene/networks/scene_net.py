@@ -111,11 +111,12 @@ class SceneNet(nn.Module):
         with torch.autocast("cpu", torch.bfloat16, enabled=fast):
             a = self.gains(features.flatten(0, -4), seen.linear.shape[-3]).to(evidence.variances.dtype)
         # (part, ..., source, freq, frame), real parts of all before imaginary ones.
-        a = a.unflatten(1, (2 * _PARTS, BAND)).permute(1, 0, 3, 2, 4).flatten(2, 3).unflatten(1, seen.linear.shape[:-2])
+        bands, frames = a.shape[-2:]
+        a = a.reshape(-1, 2 * _PARTS, BAND, bands, frames).permute(1, 0, 3, 2, 4).reshape(-1, *seen.linear.shape)
         a = torch.complex(a[:_PARTS], a[_PARTS:])
         mixture, total = seen.mixture[..., None, :, :], seen.linear.sum(-3, keepdim=True)
-        below = a[0] * seen.linear + a[1] * seen.filtered + a[2] * (total - seen.linear) + a[3] * (mixture - total)
-        return torch.cat([below, mean[..., n:, :]], dim=-2)
+        found = a[0] * seen.linear + a[1] * seen.filtered + a[2] * (total - seen.linear) + a[3] * (mixture - total)
+        return torch.cat([found, mean[..., n:, :]], dim=-2)
 
     def gains(self, features: Tensor, n_sources: int) -> Tensor:
         """(recording source, part bin, band, frame) weights of (recording source, feature bin, band, frame)."""
@@ -177,14 +178,16 @@ class _Surroundings(nn.Module):
 
     def forward(self, x: Tensor, n_sources: int) -> Tensor:
         # Per other source, so that two talkers and four look alike.
-        together = x.unflatten(0, (-1, n_sources)).sum(1) / max(n_sources - 1, 1)
+        each = x.reshape(-1, n_sources, *x.shape[1:])
+        together = each.sum(1) / max(n_sources - 1, 1)
         level = x.mean(-2, keepdim=True)
         levels = together.mean(-2, keepdim=True).repeat_interleave(n_sources, 0)
         n_bands = x.shape[-2]
         across = self.across[:, :n_bands, :n_bands].to(x.dtype)
         mixed = torch.einsum("scft,cgf->scgt", self.squeezed(x), across)
-        y = x + self.levels(torch.cat([level, levels], dim=1)) + self.spread(functional.silu(mixed))
-        return (y.unflatten(0, (-1, n_sources)) + self.together(together)[:, None]).flatten(0, 1)
+        own = x + self.levels(torch.cat([level, levels], dim=1)) + self.spread(functional.silu(mixed))
+        y: Tensor = (own.reshape(each.shape) + self.together(together)[:, None]).flatten(0, 1)
+        return y
 
 
 def _features(evidence: Evidence, dtype: torch.dtype) -> Tensor:
@@ -225,7 +228,7 @@ def _features(evidence: Evidence, dtype: torch.dtype) -> Tensor:
     ]
     # Rounded before they are brought into the order in which convolutions read: (source, band, frame, feature, bin).
     seen = torch.stack([feature.expand_as(own).mT for feature in features], dim=-3).to(dtype)
-    bands = seen.unflatten(-1, (-1, BAND))
+    bands = seen.reshape(*seen.shape[:-1], -1, BAND)
     n = bands.ndim
     return bands.permute(*range(n - 4), n - 2, n - 3, n - 4, n - 1).flatten(-2).movedim(-1, -3)
 

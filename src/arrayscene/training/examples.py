@@ -18,10 +18,10 @@ from arrayscene.choice import choose
 from arrayscene.config_file import read_settings, write_settings
 from arrayscene.decoders import Decoder, Estimate, GuidedIVA, MultichannelWiener
 from arrayscene.errors import RecordingError
+from arrayscene.interruption import ignore_interrupts
 from arrayscene.networks.tensor_file import from_bytes, to_bytes
 from arrayscene.response import Response, far_field
 from arrayscene.training.config import TrainingConfig
-from arrayscene.interruption import ignore_interrupts
 from arrayscene.worlds import Speech, World, WorldConfig, WorldScene
 from arrayscene.worlds.speech import Split
 
