@@ -173,7 +173,7 @@ def _placed(heard: Surveyed, n_sources: int | None) -> Found:
         supports.append(support)
         rays.append(to_vectors(azimuth, elevation))
         own = [own_votes(survey.where, survey.weight, view.grid, indices, s)[:n_bands] for s in range(len(indices))]
-        votes.append(np.array(own).reshape(len(indices), n_bands, -1))
+        votes.append(np.array(own).reshape(len(indices), n_bands, survey.where.shape[1]))
     middle = np.mean([view.center for view in heard.views], axis=0)
     around = candidate_directions(heard.array)
     tracks = matched(heard.views, rays, votes, middle, around)
