@@ -15,7 +15,7 @@ from arrayscene.localize import Grid
 from arrayscene.notices import suspicions
 from arrayscene.preparing import usable, with_array
 from arrayscene.recording import Recording
-from arrayscene.tracking.follow import Followed, Follower
+from arrayscene.tracking.follow import Followed, Follower, usual_config
 from arrayscene.tracking.looking_back import tracks_of
 from arrayscene.tracking.tracker import TrackerConfig
 from arrayscene.tracking.tracks import Tracks
@@ -45,7 +45,7 @@ def track(
         recording: microphones' samples; or the path of one multichannel file, or paths of one file a microphone.
         array: microphone array, preset name or file; needed where the recording does not carry one.
         max_sources: most sources that are there at one time; `config.max_sources` where it is not given.
-        config: what is believed about sources and detections.
+        config: what is believed about sources and detections; `usual_config` by default.
         progress: called with the name of a step and the fraction done.
 
     Returns: the tracks, none where nothing stands out of the noise.
@@ -59,15 +59,15 @@ def track(
     """
     report = progress or (lambda step, fraction: None)
     recording = with_array(recording, array, job="track", shortest=SHORTEST)
-    config = config or TrackerConfig()
-    if max_sources is not None:
-        config = config._replace(max_sources=max_sources)
     report("check", 0.0)
     health = check(recording)
     good = usable(recording, health.good, job="track").equalized()
     suspects = suspicion(good)
     report("check", 1.0)
     assert good.array is not None
+    config = config or usual_config(good.array)
+    if max_sources is not None:
+        config = config._replace(max_sources=max_sources)
     follower = Follower(good.array, good.sample_rate, tracker=config)
     dc = health.dc[list(health.good)].astype(np.float32)[:, None]
     frames: list[Followed] = []
