@@ -119,7 +119,7 @@ def line_azimuths(root: Path) -> list[dict]:
     clips = speech()
     rows = []
     for n_mics, stride in ((2, 1), (4, 1), (8, 1), (8, 2)):
-        off, off_direct = [], []
+        off, off_direct, told = [], [], []
         for n in range(6):
             y = _through(responses[n], clips[n](), generator)
             for first in range(0, 32 - (n_mics - 1) * stride, 8):
@@ -127,6 +127,8 @@ def line_azimuths(root: Path) -> list[dict]:
                 found = locate(Recording(y[mics], RATE, _part(mics)))
                 for place, errors in ((truth[n], off), (direct[n], off_direct)):
                     wanted = np.arctan2(place[1] - 0.03 * mics.mean(), place[0])
+                    if place is direct[n]:
+                        told += [s.distance / np.linalg.norm(place) for s in found.sources if s.distance is not None]
                     seen = [abs(np.degrees(_from_middle(s, mics) - wanted)) for s in found.sources]
                     errors.append(min(seen, default=90.0))
         for name, errors in (("stated places", off), ("fit of direct sound", off_direct)):
@@ -136,6 +138,8 @@ def line_azimuths(root: Path) -> list[dict]:
                     "spacing m": 0.03 * stride,
                     "against": name,
                     "cases": len(errors),
+                    "distances told": len(told) if errors is off_direct else "",
+                    "within 20 %": f"{np.mean(np.abs(np.array(told) - 1) <= 0.2):.0%}" if errors is off_direct and told else "",
                     "median": f"{np.median(errors):.1f}",
                     "within 2": f"{np.mean(np.array(errors) <= 2):.0%}",
                     "within 5": f"{np.mean(np.array(errors) <= 5):.0%}",

@@ -248,3 +248,28 @@ def test_error_bars_of_lines_grow_towards_their_ends() -> None:
     assert broad.azimuth_error is not None
     assert end.azimuth_error is not None
     assert end.azimuth_error > 1.5 * broad.azimuth_error
+
+
+def test_sources_above_a_wide_flat_array_have_places() -> None:
+    ring = MicrophoneArray.circular(12, 0.3)
+    places = [(-0.2, 0.15, 0.6), (0.9, -0.7, 0.3)]
+    recording = heard(ring, (bursts(2.0, 1), places[0]), (bursts(2.0, 2), places[1]))
+    located = locate(recording)
+    assert len(located.sources) == 2
+    assert max(near(located, places)) < 0.15
+    for source in located.sources:
+        assert source.elevation is not None
+        assert source.distance_error is not None
+        assert source.ambiguity == "mirror"
+    assert locate(heard(ring, (noise(1.0, 2), (30.0, 0.0)))).sources[0].distance is None
+
+
+@pytest.mark.parametrize("place", [(0.1, 0.5, 0.0), (0.35, 0.4, 0.0)])
+def test_a_short_line_tells_the_distance_of_a_near_source(place: tuple[float, float, float]) -> None:
+    line = MicrophoneArray.from_positions([[0.03 * m - 0.105, 0.0, 0.0] for m in range(8)])
+    (source,) = locate(heard(line, (bursts(2.0, 3), place))).sources
+    assert source.distance == pytest.approx(np.hypot(*place[:2]), rel=0.1)
+    assert source.distance_error is not None
+    assert abs(source.distance - np.hypot(*place[:2])) < 3 * source.distance_error
+    (far,) = locate(heard(line, (bursts(2.0, 3), (60.0, 0.0)))).sources
+    assert far.distance is None

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from arrayscene.activity import active_level_db, active_segments
 from arrayscene.errors import GeometryError
+from arrayscene.localize.curvature import NothingLeft, by_curvature
 from arrayscene.localize.finding import NARROW, OVERHEAD, Found, find
 from arrayscene.localize.grid import Grid, to_angles, to_vectors
 from arrayscene.localize.located import Ambiguity, LocatedSource
@@ -57,7 +58,8 @@ def measure(heard: Surveyed, found: Found, full_scale_spl_db: float | None) -> l
         return []
     indices = found.indices
     signals, doubt = _signals(heard, indices)
-    sources = []
+    sources: list[LocatedSource] = []
+    above: list[NDArray[np.float64]] = []
     for s in range(n):
         heard.report("measure", s / n)
         azimuth, elevation = float(directions.azimuth[s]), float(directions.elevation[s])
@@ -68,7 +70,17 @@ def measure(heard: Surveyed, found: Found, full_scale_spl_db: float | None) -> l
         if heard.array.ambiguity == "cone" and found.places is None and heard.grid.azimuth_known:
             spread *= LINE_SPREAD / max(_across(heard, azimuth), LEAST_ACROSS)
         distance, distance_error, position = _distance(heard, found, s, bias)
-        if position is not None:
+        try:
+            curved = by_curvature(heard, heard.srps[view], own, azimuth, elevation, position, above)
+        except NothingLeft:
+            continue
+        tall = curved is not None and curved.tall
+        if curved is not None:
+            position, distance, distance_error = curved.position, curved.distance, curved.distance_error
+        if curved is not None and tall:
+            azimuth, elevation = curved.azimuth, curved.elevation
+            above += [] if position is None else [position]
+        elif position is not None:
             azimuth, elevation = map(float, to_angles(position))
         overhead = heard.level and elevation > OVERHEAD
         ambiguity, alternatives = _alternatives(heard, azimuth, np.pi / 2 if overhead else elevation)
@@ -81,7 +93,7 @@ def measure(heard: Surveyed, found: Found, full_scale_spl_db: float | None) -> l
             LocatedSource(
                 azimuth=azimuth if heard.grid.azimuth_known and not overhead else None,
                 azimuth_error=spread if heard.grid.azimuth_known and not overhead else None,
-                elevation=np.pi / 2 if overhead else elevation if heard.grid.elevation_known else None,
+                elevation=elevation if tall or heard.grid.elevation_known else np.pi / 2 if overhead else None,
                 distance=distance,
                 distance_error=distance_error,
                 position=position if heard.grid.azimuth_known else None,
@@ -122,14 +134,16 @@ def known_distances(
         return unknown
     heard = Surveyed(recording, dc, lambda step, fraction: None)
     found = find(heard, None, "votes")
-    taken = to_vectors(azimuth, elevation)
-    for source in range(len(found.places or ())):
-        view, own = _own(heard, found, source)
-        bias = BIAS + BIAS_OF_INCOHERENCE * (1 - _coherence(heard.surveys[view], own))
-        seen = taken @ to_vectors(found.directions.azimuth[source], found.directions.elevation[source])
+    taken, middle = to_vectors(azimuth, elevation), np.mean([view.center for view in heard.views], axis=0)
+    for source in measure(heard, found, None) if found.places is not None else ():
+        if source.position is None:
+            continue
+        # The given directions are those of waves that are plane: as seen from the middle, and level where height is not told.
+        toward = (source.position - middle) * ([1, 1, 0] if heard.level else [1, 1, 1])
+        seen = taken @ toward / max(float(np.linalg.norm(toward)), 1e-9)
         nearest = int(np.argmax(seen))
         if seen[nearest] >= np.cos(SAME):
-            unknown[nearest] = _distance(heard, found, source, bias)[0]
+            unknown[nearest] = source.distance
     return unknown
 
 
