@@ -30,6 +30,10 @@ PLAIN, GAIN = 0.65, 0.008
 """Steered power of the place, and what it has more than the best direction for waves that are plane, for a distance to be told:
 in rooms where less is left, reflections bend waves as well."""
 
+CLEAR: Final = 0.95
+"""Steered power below which reflections turn the direction more than votes for plane waves, which leave them out, are wrong: in
+that room, with lines of 0.21 m, 58 % of the votes' azimuths were within 2 degrees, 42 % of the places'."""
+
 RELATIVE: Final = 0.05
 """Error of a distance that does not go away, one standard deviation."""
 
@@ -131,7 +135,10 @@ def by_curvature(
         if best.power < max(PLAIN, plane.power + GAIN):
             return None
     stretches = [find_place(coherence(part), frequencies, positions, places) for part in parts]
-    return _placed(best, inverse_error(best, stretches, positions), middle, wide_and_flat)
+    error = inverse_error(best, stretches, positions)
+    if not wide_and_flat and best.power < CLEAR:
+        best = best._replace(azimuth=azimuth, elevation=elevation)
+    return _placed(best, error, middle, wide_and_flat)
 
 
 def _tells(heard: Surveyed) -> bool:
