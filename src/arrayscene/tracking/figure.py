@@ -49,9 +49,9 @@ def tracks_figure(tracks: Tracks) -> Figure:
 
 
 def _legend(tracks: Tracks) -> str:
-    words = "Dots: detections, the darker the stronger. Lines: tracks, bold where the source sounds, dashed where it pauses"
+    words = "Dots: detections, dark ones strong. Lines: tracks, bold while the source sounds, dashed while it pauses"
     if any(_mirrored(tracks, track) is not None for track in tracks.tracks):
-        words += "; dotted: where it may be as well (mirror image)"
+        words += "; dotted: mirror image"
     return words + "."
 
 
