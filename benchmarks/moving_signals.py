@@ -34,7 +34,7 @@ def main() -> None:
         for index in range(FIRST, FIRST + n):
             scene = crossing_scene(index, name, speech)
             start = time.process_time()
-            still = recover(scene.recording, n_sources=2)
+            still = recover(scene.recording, n_sources=2, moving=False)
             middle = time.process_time()
             tracks = track(scene.recording)
             moving = separate(scene.recording, tracks)

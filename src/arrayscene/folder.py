@@ -19,7 +19,7 @@ class Kind(NamedTuple):
     """What a folder of ours is known by.
 
     Attributes:
-        noun: "scene", "tracks": what it holds, for messages.
+        noun: "scene", "tracks", "location", "sound map": what it holds, for messages.
         document: name of the JSON file that lists its "files".
         format: value of the key "format" in there.
     """
@@ -155,7 +155,7 @@ def take_away(folders: Sequence[Path]) -> None:
 
 def _check_contents(target: Path, kind: Kind, overwrite: bool) -> None:
     owned = _own_files(target, kind)
-    article = f"a {kind.noun}" if kind.noun == "scene" else kind.noun
+    article = kind.noun if kind.noun.endswith("s") else f"a {kind.noun}"
     if owned is None:
         raise RecordingError(f"{target}: holds files that are not {article}; wanted a new or empty folder; choose another name")
     strangers = sorted(set(files_under(target)) - owned)

@@ -14,6 +14,7 @@ from arrayscene.localize import OMP, SRPPHAT, Directions, Grid, find_directions,
 from arrayscene.localize.grid import embed
 from arrayscene.localize.omp import MANY_MICS, WELL_EXPLAINED
 from arrayscene.localize.speakers import SpeakerVotes
+from arrayscene.localize.wandering import window_peaks
 from arrayscene.recording import Recording
 from arrayscene.scene import SoundMap
 
@@ -42,6 +43,7 @@ class Heard(NamedTuple):
         active: for every block, the sources that sound in it.
         sound_map: power over direction and time.
         n_dropped: directions found in one block of many, and left out.
+        peaks: (window, k) where most votes lie in every short window, in the embedding of the array's grid.
     """
 
     azimuth: NDArray[np.float64]
@@ -50,6 +52,7 @@ class Heard(NamedTuple):
     active: list[list[int]]
     sound_map: SoundMap
     n_dropped: int
+    peaks: NDArray[np.float64]
 
 
 def blocks(recording: Recording, dc: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.float32]]]:
@@ -106,11 +109,13 @@ def listen(
     sounding: list[list[int]] = []
     votes: list[NDArray[np.float64]] = []
     believed: list[Directions | None] = []
+    heaps: list[NDArray[np.float64]] = []
     for number, (start, samples) in enumerate(blocks(recording, dc)):
         report("localise", number / n_blocks)
         y = stft(torch.from_numpy(samples))
         survey = srp.survey(y)
         votes.append(survey.by_band)
+        heaps.append(window_peaks(survey, srp.grid, samples.shape[-1] / recording.sample_rate))
         directions = None if pursuit is None else pursuit(y, n_sources)
         if pursuit is not None and directions is not None and pursuit.unexplained(y, directions) >= WELL_EXPLAINED:
             directions = None
@@ -122,22 +127,22 @@ def listen(
         if speakers is not None:
             speakers.add(y, start)
     report("localise", 1.0)
-    sound_map = columns.sound_map(srp.grid)
+    sound_map, peaks = columns.sound_map(srp.grid), np.concatenate(heaps)
     if given is not None:
         azimuth, elevation = np.array(given).T
         every = sounding or [list(range(len(given)))] * len(votes)
-        return Heard(azimuth, elevation, np.ones(len(given)), every, sound_map, 0)
+        return Heard(azimuth, elevation, np.ones(len(given)), every, sound_map, 0, peaks)
     if speakers is not None:
         assert activity is not None
-        return Heard(*speakers.directions(list(activity)), sounding, sound_map, 0)
+        return Heard(*speakers.directions(list(activity)), sounding, sound_map, 0, peaks)
     if n_sources is not None and believed[0] is None:
         found = find_directions(np.sum(votes, axis=0), srp.grid, n_sources)
-        return Heard(*found, [list(range(len(found.azimuth)))] * len(votes), sound_map, 0)
+        return Heard(*found, [list(range(len(found.azimuth)))] * len(votes), sound_map, 0, peaks)
     per_block = [better or find_directions(vote, srp.grid) for better, vote in zip(believed, votes, strict=True)]
-    return _join(per_block, srp.grid, sound_map)
+    return _join(per_block, srp.grid, sound_map, peaks)
 
 
-def _join(per_block: list[Directions], grid: Grid, sound_map: SoundMap) -> Heard:
+def _join(per_block: list[Directions], grid: Grid, sound_map: SoundMap, peaks: NDArray[np.float64]) -> Heard:
     """One list of sources from the directions of every block."""
     places: list[list[tuple[float, float, float]]] = []
     active: list[list[int]] = []
@@ -158,7 +163,7 @@ def _join(per_block: list[Directions], grid: Grid, sound_map: SoundMap) -> Heard
     mean = [_mean_direction(places[n]) for n in kept]
     azimuth, elevation, support = np.array(mean).reshape(-1, 3).T
     active = [sorted(number[n] for n in ids if n in number) for ids in active]
-    return Heard(azimuth, elevation, support, active, sound_map, len(places) - len(kept))
+    return Heard(azimuth, elevation, support, active, sound_map, len(places) - len(kept), peaks)
 
 
 def _mean_direction(place: list[tuple[float, float, float]]) -> tuple[float, float, float]:

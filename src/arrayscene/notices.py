@@ -22,7 +22,7 @@ POOR_RESIDUAL_DB = -1.5
 """Above this, the sources explain less than a third of the recording."""
 
 
-def assumptions(recording: Recording, choice: Choice, given: bool, guided: bool) -> list[str]:
+def assumptions(recording: Recording, choice: Choice, given: bool, guided: bool, followed: bool = False) -> list[str]:
     """Sentences on what was taken for granted.
 
     Args:
@@ -30,6 +30,7 @@ def assumptions(recording: Recording, choice: Choice, given: bool, guided: bool)
         choice: decoder.
         given: whether the directions are the user's.
         guided: whether the activity is the user's.
+        followed: whether the sources were followed as they move.
     """
     array = recording.array
     assert array is not None
@@ -42,7 +43,9 @@ def assumptions(recording: Recording, choice: Choice, given: bool, guided: bool)
         f"Sources are far compared with the array's {100 * array.aperture:.1f} cm"
         + ("" if array.aperture >= WIDE else ", so distances stay unknown")
         + f"; sound travels at {SPEED_OF_SOUND:.1f} m/s.",
-        f"Sources stay where they are for {stretch}.",
+        "Sources move; each was followed, and is at its mean place for 2 s at a time."
+        if followed
+        else f"Sources stay where they are for {stretch}.",
     ]
     if given:
         found.append("The directions are the user's; nothing was localised or counted.")
@@ -64,6 +67,7 @@ def warnings_about(
     unmixed: Unmixed,
     n_sources: int | None,
     activity: Mapping[str, NDArray[Any]] | None,
+    follow_failed: bool = False,
 ) -> list[str]:
     """Sentences on what may be wrong, and what to do."""
     found = [*recording.notes, *(finding.message for finding in health.findings if finding.severity != "note")]
@@ -96,6 +100,8 @@ def warnings_about(
             "A line of microphones cannot tell front from back (mirror ambiguity): each source may also lie at its mirrored"
             " azimuth."
         )
+    if follow_failed:
+        found.append("Nobody could be followed, so the sources are taken to be at rest.")
     found += unmixed.remarks
     if len(heard.azimuth) and unmixed.residual_db > POOR_RESIDUAL_DB:
         found.append(

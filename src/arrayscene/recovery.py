@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
@@ -23,36 +23,46 @@ from arrayscene.health import check
 from arrayscene.listening import BLOCK_SECONDS, Heard, listen
 from arrayscene.localize import direction_grid
 from arrayscene.localize.measuring import known_distances
+from arrayscene.localize.wandering import wanders
 from arrayscene.networks import SceneNet, SpeechPrior, load_scene_net, load_speech_prior
 from arrayscene.notices import assumptions, suspicions, warnings_about
 from arrayscene.preparing import usable, with_array
 from arrayscene.recording import Recording
 from arrayscene.reverberation import decay_time
-from arrayscene.scene import Scene, Source
+from arrayscene.scene import Path, Scene, Source
+from arrayscene.tracking import Track, Tracks, track
+from arrayscene.tracking.signals import mean_directions, unmix_tracks
+from arrayscene.tracking.walkers import moving as walks
+from arrayscene.tracking.walkers import worthwhile
 from arrayscene.unmixing import Unmixed, unmix
 
 Progress = Callable[[str, float], None]
+
+SHORTEST_TRACKS = 4.0
+"""Seconds below which nobody is noticed to move: separation of short blocks costs more than a walker covers."""
 
 SHORTEST = 0.02
 """Seconds; less holds no window in which a direction could be told."""
 
 
 def recover(
-    recording: Recording | str | Path | Sequence[str | Path],
-    array: MicrophoneArray | str | Path | None = None,
+    recording: Recording | str | FilePath | Sequence[str | FilePath],
+    array: MicrophoneArray | str | FilePath | None = None,
     *,
     n_sources: int | None = None,
     directions: Sequence[tuple[float, float] | float] | None = None,
     activity: Mapping[str, ArrayLike] | None = None,
     method: str = "auto",
-    weights: str | Path | None = None,
+    weights: str | FilePath | None = None,
     draws: int | None = None,
+    moving: bool | None = None,
     progress: Progress | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> Scene:
     """Recover the scene: where each source is, how loud, and what it sounds like by itself.
 
     Check the recording -> localise and count -> decode, each source from its direction -> levels and activity -> residual.
+    Sources that move are followed, and decoded from where they are.
 
     Args:
         recording: microphones' samples; or the path of one multichannel file, or paths of one file a microphone.
@@ -66,6 +76,8 @@ def recover(
         weights: file of a trained `SceneNet` for "network" and "auto", as `arrayscene train network` writes it, or of a
             `SpeechPrior` for "diffusion", as `arrayscene train prior` does; None: the shipped one.
         draws: for "diffusion", how many; None: as many as it takes by default.
+        moving: whether sources move: True follows them, False takes them to be at rest; None finds out, unless `directions`,
+            `activity` or `draws` say that they stay where they are.
         progress: called with the name of a step and the fraction done.
         stop: for "diffusion", asked after every step of it; once it says so, the best so far is the scene, and a warning of it.
 
@@ -75,7 +87,8 @@ def recover(
         RecordingError: audio that cannot be used: silent, too short, fewer than two working microphones; weights that cannot be
             read.
         GeometryError: no array, or one that does not fit the recording.
-        ShapeError: an unknown method, a count that makes no sense, or stretches that do not run forward.
+        ShapeError: an unknown method, a count that makes no sense, stretches that do not run forward, or `moving` with what
+            holds for sources at rest only.
 
     Cost: on one core 0.1 to 0.2 of the recording's duration with 3 or 4 microphones at 16 kHz and two or three sources; memory
     grows with sources and duration only (long recordings are worked on in blocks).
@@ -87,6 +100,11 @@ def recover(
     _check_request(n_sources, directions, stretches)
     if draws is not None and (method != "diffusion" or draws < 1):
         raise ShapeError(f"recover: draws={draws} came with method {method!r}; 1 or more, with method 'diffusion', is needed")
+    rests = directions is not None or activity is not None or method in ("diffusion", "guided")
+    if moving and rests:
+        raise ShapeError(
+            "recover: moving=True came with directions, an activity, or a method that need sources at rest; leave one of them out"
+        )
     network, prior = _own(weights, method)
     timings: dict[str, float] = {}
     with torch.inference_mode():
@@ -100,12 +118,20 @@ def recover(
             report("check", 1.0)
         with _timed(timings, "localise"):
             heard = listen(good, dc, n_sources, _as_pairs(directions), stretches, report)
+            tracks = None if rests and moving is None else _followed(good, heard, moving, n_sources, report)
+            if tracks is not None:
+                heard = _along(heard, tracks)
         with _timed(timings, "decode"):
             choice = _choose(method, good, heard, stretches is not None, network, prior, draws)
-            unmixed = unmix(good, dc, heard, choice, stretches, report, stop)
+            if tracks is None:
+                unmixed = unmix(good, dc, heard, choice, stretches, report, stop)
+            else:
+                unmixed = unmix_tracks(good, dc, tracks, method=method, network=network, report=report)
         with _timed(timings, "measure"):
-            distances = known_distances(good, dc, heard.azimuth, heard.elevation)
-            sources = _measure(unmixed, heard, good, stretches, distances, report)
+            distances: list[float | None] = [None] * len(heard.azimuth)
+            if tracks is None:
+                distances = known_distances(good, dc, heard.azimuth, heard.elevation)
+            sources = _measure(unmixed, heard, good, stretches, distances, tracks, report)
     assert good.array is not None
     # From here on the channel map says which channels of this file were used, not which ones the device has.
     used = replace(good.array, channels=good.channels, hardware_channels=None)
@@ -118,12 +144,15 @@ def recover(
         sound_map=heard.sound_map,
         reliability=unmixed.reliability,
         method=choice.method,
-        why=f"{choice.why} (weights {weights})"
-        if weights is not None and choice.method in ("network", "diffusion")
-        else choice.why,
+        why=_why(choice, weights, followed=tracks is not None),
         ambiguity=good.array.ambiguity,
-        assumptions=assumptions(good, choice, directions is not None, activity is not None),
-        warnings=[*warnings_about(recording, health, heard, unmixed, n_sources, stretches), *suspicions(suspects, good)],
+        assumptions=assumptions(good, choice, directions is not None, activity is not None, tracks is not None),
+        warnings=[
+            *warnings_about(
+                recording, health, heard, unmixed, n_sources, stretches, follow_failed=bool(moving) and tracks is None
+            ),
+            *suspicions(suspects, good),
+        ],
         inputs=recording.inputs,
         timings=timings,
     )
@@ -170,7 +199,7 @@ def _as_pairs(directions: Sequence[tuple[float, float] | float] | None) -> list[
     return [(azimuth, elevation) for azimuth, elevation in pairs]
 
 
-def _own(weights: str | Path | None, method: str) -> tuple[SceneNet | None, SpeechPrior | None]:
+def _own(weights: str | FilePath | None, method: str) -> tuple[SceneNet | None, SpeechPrior | None]:
     """The user's network or prior, whichever the method takes."""
     if weights is None:
         return None, None
@@ -182,6 +211,33 @@ def _own(weights: str | Path | None, method: str) -> tuple[SceneNet | None, Spee
             "'diffusion'"
         )
     return load_scene_net(weights), None
+
+
+def _followed(good: Recording, heard: Heard, moving: bool | None, n_sources: int | None, report: Progress) -> Tracks | None:
+    """Tracks of the sources, where they move or are said to; None where they are at rest, or cannot be followed."""
+    assert good.array is not None
+    if moving is None and good.duration >= SHORTEST_TRACKS:
+        suspected = wanders(heard.peaks, direction_grid(good.array), heard.azimuth, heard.elevation)
+    else:
+        suspected = bool(moving)
+    if not suspected:
+        return None
+    try:
+        tracks = worthwhile(track(good, max_sources=n_sources, progress=report), n_sources)
+    except ShapeError:
+        # The sample rate leaves no band for short frames.
+        return None
+    return tracks if tracks.tracks and (moving or walks(tracks)) else None
+
+
+def _along(heard: Heard, tracks: Tracks) -> Heard:
+    """What was heard, with the tracks' sources in place of those at rest."""
+    azimuth, elevation = mean_directions(tracks)
+    strength = np.array([float(one.strength[one.active].sum()) for one in tracks.tracks])
+    sounding = np.array([np.interp(tracks.times, one.times, one.active, left=0, right=0) > 0.5 for one in tracks.tracks])
+    together = [[int(n) for n in np.flatnonzero(now)] for now in sounding.T]
+    support = strength / max(float(strength.max()), 1e-30)
+    return heard._replace(azimuth=azimuth, elevation=elevation, support=support, active=together, n_dropped=0)
 
 
 def _choose(
@@ -207,6 +263,11 @@ def _choose(
     )
 
 
+def _why(choice: Choice, weights: str | FilePath | None, *, followed: bool) -> str:
+    own = f" (weights {weights})" if weights is not None and choice.method in ("network", "diffusion") else ""
+    return ("sources move, so each is decoded along its track, 2 s at a time; " if followed else "") + choice.why + own
+
+
 def _reverberation(good: Recording) -> float | None:
     """T60 of the first block, as the first microphone hears it."""
     _, block = next(iter(good.blocks(min(BLOCK_SECONDS, good.duration), 0.0)))
@@ -219,6 +280,7 @@ def _measure(
     good: Recording,
     activity: Mapping[str, NDArray[Any]] | None,
     distances: Sequence[float | None],
+    tracks: Tracks | None,
     report: Progress,
 ) -> list[Source]:
     """Levels, activity and confidence; loudest first."""
@@ -240,10 +302,15 @@ def _measure(
                 signal=signal,
                 name=None if names is None else names[n],
                 uncertainty=unmixed.uncertainty[n] if unmixed.uncertainty else None,
+                path=None if tracks is None else _path(tracks.tracks[n]),
             )
         )
     report("measure", 1.0)
     return sorted(sources, key=lambda source: -source.level_db)
+
+
+def _path(one: Track) -> Path:
+    return Path(one.times, one.azimuth, one.elevation, one.deviation, one.active)
 
 
 @contextmanager

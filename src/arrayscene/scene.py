@@ -41,6 +41,25 @@ class Uncertainty:
 
 
 @dataclass(frozen=True)
+class Path:
+    """Where a source is at each moment.
+
+    Attributes:
+        times: (time,) seconds, rising.
+        azimuth: (time,) radians, counter-clockwise from +x, in (-pi, pi]; None where the array cannot know it.
+        elevation: (time,) radians up from the horizon; None where the array cannot know it.
+        deviation: (time,) radians, standard deviation of the direction.
+        active: (time,) whether it sounds; in between it pauses, and the direction is where it should be.
+    """
+
+    times: FloatArray
+    azimuth: FloatArray | None
+    elevation: FloatArray | None
+    deviation: FloatArray
+    active: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
 class Source:
     """One recovered source.
 
@@ -54,6 +73,8 @@ class Source:
         signal: (sample,) the source alone as heard at the reference microphone, as long as the input.
         name: what the user calls it; None where nobody has said.
         uncertainty: how far the signal may be off; None where the decoder does not say.
+        path: where it is at each moment, if it moves; `azimuth` and `elevation` are then those of its mean direction while it
+            sounds. None for a source at rest.
     """
 
     azimuth: float | None
@@ -65,6 +86,7 @@ class Source:
     signal: NDArray[np.float32]
     name: str | None = None
     uncertainty: Uncertainty | None = None
+    path: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from arrayscene.recording import Recording
 from arrayscene.response import Response, far_field
 from arrayscene.scene import Reliability, Uncertainty
 from arrayscene.spread_grid import SpreadGrid
+from arrayscene.stft import STFT
 
 FADE_SECONDS, TAIL_SECONDS = 0.05, 0.2
 """How long sources whose stretches are known fade in and out, and how long after a stretch they are still heard."""
@@ -78,7 +79,7 @@ def unmix(
     assert recording.array is not None
     rows = recording.array.spread(choice.max_mics or recording.n_mics)
     array = recording.array.select(rows)
-    account = _Account(choice, recording.sample_rate, array, heard)
+    account = Account(choice.stft, recording.sample_rate, array, heard.azimuth, heard.elevation)
     signals = np.zeros((len(heard.azimuth), recording.n_samples), np.float32)
     mixture = np.zeros(recording.n_samples, np.float32)
     n_blocks, done = block_count(recording), 0
@@ -168,19 +169,29 @@ def _silence_outside(signal: NDArray[np.float32], stretches: NDArray[Any], sampl
     signal *= gain
 
 
-class _Account:
-    """Sums, over blocks, of what the reliability and the agreement are made of."""
+class Account:
+    """Sums, over blocks, of what the reliability and the agreement are made of.
 
-    def __init__(self, choice: Choice, sample_rate: int, array: MicrophoneArray, heard: Heard) -> None:
-        n = choice.stft.n_freqs
-        self.frequencies = choice.stft.frequencies(sample_rate)
-        limits = array.aliasing_limits(heard.azimuth, heard.elevation, highest=sample_rate / 2)
+    Args:
+        stft: of the frames.
+        sample_rate: hertz.
+        array: the microphones that are decoded.
+        azimuth, elevation: (source,) radians, of the whole recording.
+    """
+
+    def __init__(
+        self, stft: STFT, sample_rate: int, array: MicrophoneArray, azimuth: NDArray[Any], elevation: NDArray[Any]
+    ) -> None:
+        n = stft.n_freqs
+        self.frequencies = stft.frequencies(sample_rate)
+        limits = array.aliasing_limits(azimuth, elevation, highest=sample_rate / 2)
         self.aliasing_hz = float(np.min(limits, initial=np.inf))
         self.heard, self.left = np.zeros(n), np.zeros(n)
         self.condition_db, self.gain_db, self.trust, self.n_blocks = np.zeros(n), np.zeros(n), np.zeros(n), 0
-        self.match, self.weight = np.zeros(len(heard.azimuth)), np.zeros(len(heard.azimuth))
+        self.match, self.weight = np.zeros(len(azimuth)), np.zeros(len(azimuth))
 
     def add(self, y: Tensor, estimate: Estimate, response: Response, ids: list[int]) -> None:
+        """Take in a block: frames (mic, freq, frame), what was made of them, the response to the directions, which sources."""
         x, found, _ = estimate
         A, steering = (response if found is None else found).matrix(), response.matrix()
         explained = torch.einsum("fms,sft->mft", A.to(x.dtype), x)
@@ -205,17 +216,21 @@ class _Account:
         self.weight[ids] += power.sum(0).numpy()
 
     def add_unexplained(self, y: Tensor) -> None:
+        """Take in a block in which no source sounds."""
         self.heard += _power(y)
         self.left += _power(y)
 
     def agreement(self) -> NDArray[np.float64]:
+        """(source,) as of `Unmixed`."""
         return np.clip(self.match / np.maximum(self.weight, 1e-30), 0, 1)
 
     def residual_db(self) -> float:
+        """As of `Unmixed`."""
         heard = self.heard.sum()
         return 10 * float(np.log10(max(self.left.sum() / heard, 1e-12))) if heard > 0 else float("nan")
 
     def reliability(self) -> Reliability:
+        """Means over the blocks."""
         n = max(self.n_blocks, 1)
         return Reliability(
             frequencies=self.frequencies.numpy(),

@@ -61,7 +61,13 @@ def test_json_and_a_folder_with_a_picture() -> None:
     assert source["ambiguity"] == "mirror"
     assert source["spl_db"] == pytest.approx(source["level_db"] + 120, abs=0.02)
     assert Path("found/location.png").read_bytes().startswith(b"\x89PNG")
-    assert run(file, *CIRCLE, "--out", "found", "--quiet").stdout == ""
+    again = run(file, *CIRCLE, "--out", "found")
+    assert again.exit_code == 2
+    assert "--overwrite" in again.output
+    assert run(file, *CIRCLE, "--out", "found", "--quiet", "--overwrite").stdout == ""
+    Path("found/notes.txt").write_text("mine", encoding="utf-8")
+    assert "notes.txt" in run(file, *CIRCLE, "--out", "found", "--overwrite").output
+    assert Path("found/notes.txt").read_text(encoding="utf-8") == "mine"
 
 
 def test_a_distance_is_printed_where_it_is_known() -> None:

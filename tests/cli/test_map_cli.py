@@ -148,7 +148,7 @@ def test_a_folder_in_use_is_refused_before_anything_is_computed(wav: Path, tmp_p
     (tmp_path / "mine.txt").write_text("x", encoding="utf-8")
     code, output = run(wav, "--array", "spiral:32:0.3", "--out", tmp_path)
     assert code == 2
-    assert "there already" in output
+    assert "not a sound map" in output
 
 
 def test_bands_by_default_are_those_that_the_recording_reaches(array: MicrophoneArray, tmp_path: Path) -> None:
@@ -158,3 +158,36 @@ def test_bands_by_default_are_those_that_the_recording_reaches(array: Microphone
     )
     assert code == 0, output
     assert [band["name"] for band in json.loads(output)["bands"]] == ["1 kHz third octave", "2 kHz third octave"]
+
+
+def test_an_earlier_map_is_replaced_only_when_told(wav: Path, tmp_path: Path) -> None:
+    words = (wav, "--array", "spiral:32:0.3", *AT, "--out", tmp_path / "out", "--bands", 4000, "--method", "conventional")
+    assert run(*words)[0] == 0
+    code, output = run(*words)
+    assert code == 2
+    assert "--overwrite" in output
+    assert run(*words, "--overwrite")[0] == 0
+    (tmp_path / "out" / "mine.txt").write_text("mine", encoding="utf-8")
+    assert "mine.txt" in run(*words, "--overwrite")[1]
+
+
+def test_a_box_may_hold_the_array(wav: Path, tmp_path: Path) -> None:
+    code, output = run(
+        wav, "--array", "spiral:32:0.3", "--box", "-0.4:0.4,-0.4:0.4,-0.1:0.7", "--step", 0.1, "--out", tmp_path / "out",
+        "--bands", 4000,
+    )  # fmt: skip
+    assert code == 0, output
+    document = json.loads((tmp_path / "out" / "map.json").read_text(encoding="utf-8"))
+    np.testing.assert_allclose(document["bands"][0]["sources"][0]["position_m"], PLACE, atol=0.1)
+
+
+def test_sound_from_beside_the_map_is_said(tmp_path: Path) -> None:
+    ring = MicrophoneArray.circular(16, 0.2)
+    beside = tmp_path / "beside.wav"
+    recorded(ring, [((2.0, 0.5, 0.0), 0.05)], seconds=1.0).write(beside)
+    code, output = run(beside, "--array", "circular:16:0.2", "--out", tmp_path / "out", "--bands", 2000)
+    assert code == 0, output
+    assert "outside of this map, from about azimuth 14 degrees" in " ".join(output.split())
+    _, output = run(beside, "--array", "circular:16:0.2", "--sphere", "--out", tmp_path / "all", "--bands", 2000)
+    assert "outside of this map" not in " ".join(output.split())
+    assert "hardly tells elevation" in " ".join(output.split())

@@ -90,7 +90,7 @@ def test_a_folder_holds_numbers_and_pictures(found: SoundMap, spiral: Microphone
         np.testing.assert_array_equal(numbers["power"], found.power)
         np.testing.assert_array_equal(numbers["points"], plane.points)
         assert parts["power"].shape == (2, *found.power.shape)
-    with pytest.raises(RecordingError, match="there already"):
+    with pytest.raises(RecordingError, match="holds a sound map already"):
         write_map(found, folder)
     assert [path.name for path in folder.parent.iterdir()] == ["map"]
 

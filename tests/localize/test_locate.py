@@ -231,3 +231,45 @@ def test_distances_of_directions_that_are_known_already() -> None:
     assert known_distances(recording, np.zeros(16), azimuth, np.zeros(2)) == [None, pytest.approx(1.04, abs=0.15)]
     small = heard(USB, (bursts(1.0, 3), (1.0, 0.3, 0.0)))
     assert known_distances(small, np.zeros(4), azimuth, np.zeros(2)) == [None, None]
+
+
+def test_peaks_of_maps_that_no_moment_supports_are_doubted() -> None:
+    """Told to find three where two sound, a map takes its third highest peak from noise."""
+    found = locate(heard(SIX, (bursts(2.0, 1), (40.0, 0.0)), (bursts(2.0, 2), (-80.0, 0.0))), n_sources=3, method="srp")
+    assert len(found.sources) == 3
+    assert found.sources[0].confidence > 1.5 * found.sources[2].confidence
+    assert any("few votes" in warning for warning in found.warnings)
+
+
+def test_error_bars_of_lines_grow_towards_their_ends() -> None:
+    line = MicrophoneArray.linear(4, 0.04)
+    axis = 90.0 if abs(line.positions[:, 1]).max() > abs(line.positions[:, 0]).max() else 0.0
+    broad, end = (locate(heard(line, (noise(1.0, 3), (axis - away, 0.0)))).sources[0] for away in (85.0, 25.0))
+    assert broad.azimuth_error is not None
+    assert end.azimuth_error is not None
+    assert end.azimuth_error > 1.5 * broad.azimuth_error
+
+
+def test_sources_above_a_wide_flat_array_have_places() -> None:
+    ring = MicrophoneArray.circular(12, 0.3)
+    places = [(-0.2, 0.15, 0.6), (0.9, -0.7, 0.3)]
+    recording = heard(ring, (bursts(2.0, 1), places[0]), (bursts(2.0, 2), places[1]))
+    located = locate(recording)
+    assert len(located.sources) == 2
+    assert max(near(located, places)) < 0.15
+    for source in located.sources:
+        assert source.elevation is not None
+        assert source.distance_error is not None
+        assert source.ambiguity == "mirror"
+    assert locate(heard(ring, (noise(1.0, 2), (30.0, 0.0)))).sources[0].distance is None
+
+
+@pytest.mark.parametrize("place", [(0.1, 0.5, 0.0), (0.35, 0.4, 0.0)])
+def test_a_short_line_tells_the_distance_of_a_near_source(place: tuple[float, float, float]) -> None:
+    line = MicrophoneArray.from_positions([[0.03 * m - 0.105, 0.0, 0.0] for m in range(8)])
+    (source,) = locate(heard(line, (bursts(2.0, 3), place))).sources
+    assert source.distance == pytest.approx(np.hypot(*place[:2]), rel=0.1)
+    assert source.distance_error is not None
+    assert abs(source.distance - np.hypot(*place[:2])) < 3 * source.distance_error
+    (far,) = locate(heard(line, (bursts(2.0, 3), (60.0, 0.0)))).sources
+    assert far.distance is None

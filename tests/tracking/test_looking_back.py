@@ -21,6 +21,22 @@ def test_a_track_begins_where_it_was_first_heard() -> None:
     np.testing.assert_allclose(np.degrees(one.azimuth), 30, atol=3)
 
 
+def test_a_track_is_followed_back_to_where_it_was_hardly_heard() -> None:
+    """Sparse, weak detections believe no track; when one is there, they are known to be its own."""
+    weak = detections([lambda t: 20 + 5 * t], 3, detected=0.35, strength=1.9, noise_deg=3.0)
+    strong = detections([lambda t: 35 + 5 * t], 3, detected=0.9, seed=1)
+    late = [frame._replace(time=frame.time + 3 - 3 % 0.064) for frame in strong]
+    found = followed([*weak, *late])
+    born = next(frame.detections.time for frame in found if len(frame.frame.ids) and (frame.names > 0).any())
+    assert born > 2.5
+    (one,) = tracks_of(found, FOLLOWER)
+    assert one.times[0] < 1.0
+    np.testing.assert_allclose(np.degrees(one.azimuth), 20 + 5 * one.times, atol=4)
+    nobody = followed([*detections([lambda _t: None], 3), *late])
+    (one,) = tracks_of(nobody, FOLLOWER)
+    assert one.times[0] > 2.7
+
+
 def test_activity_is_smoothed_over_missed_detections_and_ends_with_the_sound() -> None:
     found = followed(detections([lambda t: None if 4 < t < 7 else 30.0], 9, detected=0.5))
     (one,) = tracks_of(found, FOLLOWER)

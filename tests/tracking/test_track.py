@@ -9,6 +9,7 @@ import pytest
 from moving import RATE, plane_waves
 
 from arrayscene.array import MicrophoneArray
+from arrayscene.constants import SPEED_OF_SOUND
 from arrayscene.errors import ArraySceneError, RecordingError
 from arrayscene.recording import Recording
 from arrayscene.tracking import Tracks, track
@@ -175,3 +176,18 @@ def test_clipped_input_is_followed_and_warned_about() -> None:
     found = track(Recording(samples, RATE, RING))
     assert len(found.tracks) == 1
     assert any("clip" in sentence for sentence in found.warnings)
+
+
+@pytest.mark.filterwarnings("ignore:positions are in metres")
+def test_a_tone_that_repeats_and_microphones_far_apart_are_said() -> None:
+    ring = MicrophoneArray.circular(6, 0.046)
+    times = np.arange(2 * RATE) / RATE
+    late = ring.positions @ [np.cos(0.7), np.sin(0.7), 0.0] / SPEED_OF_SOUND
+    tone = 0.05 * np.sin(2 * np.pi * 6500 * (times[None] + late[:, None]))
+    tone += 1e-4 * np.random.default_rng(0).standard_normal(tone.shape)
+    found = track(Recording(tone.astype(np.float32), RATE, ring))
+    assert not found.tracks or any("spatial aliasing" in warning for warning in found.warnings)
+    assert found.tracks
+    hall = MicrophoneArray.circular(4, 3.0)
+    found = track(Recording(plane_waves(hall, [lambda t: 40 + 0 * t], 3), RATE, hall))
+    assert not found.tracks or any("apart" in warning for warning in found.warnings)

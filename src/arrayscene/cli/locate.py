@@ -13,7 +13,7 @@ from arrayscene.cli.channels import channel_numbers
 from arrayscene.cli.options import Array, Channels, Inputs, Quiet, Rate, Start, Stop, required
 from arrayscene.cli.progress import progress_bar
 from arrayscene.cli.table import print_table
-from arrayscene.errors import ShapeError
+from arrayscene.errors import RecordingError, ShapeError
 from arrayscene.folder import check_writable
 
 if TYPE_CHECKING:
@@ -38,13 +38,19 @@ def locate(
     start: Start = None,
     stop: Stop = None,
     rate: Rate = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier location in the output folder.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print location.json on stdout, nothing else.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Find the sources of a recording: direction, distance where it can be known, level, and how sure each is."""
     array = required(array)
+    from arrayscene.report.located_folder import check_target, write_located
+
     if out is not None:
+        check_target(out, overwrite)
         check_writable(out, "--out")
+    elif overwrite:
+        raise RecordingError("--overwrite without --out came; nothing is written then; say --out DIR")
     if full_scale_spl is not None and not math.isfinite(full_scale_spl):
         raise ShapeError(f"--full-scale-spl {full_scale_spl:g} came; a number of decibels is needed")
     wanted = channel_numbers(channels)
@@ -52,7 +58,7 @@ def locate(
     from arrayscene.array import MicrophoneArray
     from arrayscene.localize import locate as locate_sources
     from arrayscene.recording import Recording
-    from arrayscene.report.located_json import located_to_dict
+    from arrayscene.report.located_json import DOCUMENT, located_to_dict
     from arrayscene.report.scene_json import dumps
 
     microphones = MicrophoneArray.resolve(array)
@@ -60,11 +66,10 @@ def locate(
     recording = Recording.read(paths, array=microphones, channels=wanted, sample_rate=rate, start=start, stop=stop)
     with progress_bar(quiet) as progress:
         located = locate_sources(recording, n_sources=sources, method=method, full_scale_spl_db=full_scale_spl, progress=progress)
-    text = dumps(located_to_dict(located))
     if out is not None:
-        _write(located, text, out)
+        write_located(located, out, overwrite=overwrite)
     if as_json:
-        sys.stdout.write(text)
+        sys.stdout.write(dumps(located_to_dict(located)) if out is None else (out / DOCUMENT).read_text(encoding="utf-8"))
         return
     if quiet:
         return
@@ -73,19 +78,6 @@ def locate(
     _print(located)
     if out is not None:
         print(f"wrote {out / 'location.json'} and {out / 'location.png'}")
-
-
-def _write(located: Located, text: str, out: Path) -> None:
-    from io import BytesIO
-
-    from arrayscene.array_files import write_whole
-    from arrayscene.report.located_figure import located_figure
-
-    picture = BytesIO()
-    located_figure(located).savefig(picture, format="png", dpi=150)
-    out.mkdir(parents=True, exist_ok=True)
-    write_whole(out / "location.png", picture.getvalue())
-    write_whole(out / "location.json", text.encode("utf-8"))
 
 
 def _print(located: Located) -> None:

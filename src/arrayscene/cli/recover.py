@@ -55,6 +55,9 @@ def recover(
     activity: Annotated[
         Path | None, typer.Option(metavar="RTTM", help="Who sounds when, as an RTTM file; then nothing is counted.")
     ] = None,
+    moving: Annotated[
+        bool | None, typer.Option("--moving/--resting", help="Whether sources move and are to be followed; default: found out.")
+    ] = None,
     start: Start = None,
     stop: Stop = None,
     rate: Rate = None,
@@ -103,6 +106,7 @@ def recover(
             method=method,
             weights=weights,
             draws=draws,
+            moving=moving,
             progress=progress,
             stop=enough,
         )

@@ -66,6 +66,7 @@ def sound_map(
     channels: Channels = None,
     start: Start = None,
     stop: Stop = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier map in the output folder.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print map.json on stdout, nothing else.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -73,9 +74,9 @@ def sound_map(
     target = out if out is not None else Path(f"{inputs[0].stem}-map")
     array = required(array)
 
-    from arrayscene.folder import check_new
+    from arrayscene.imaging.map_folder import check_target
 
-    check_new(target)
+    check_target(target, overwrite)
     if not 0 < range_db <= WIDEST:
         raise ArraySceneError(f"--range {range_db:g} came; more than 0 and at most {WIDEST:g} dB is needed, such as 15")
     if every is not None and not every > 0:
@@ -104,7 +105,9 @@ def sound_map(
     with progress_bar(quiet or as_json) as progress:
         found = imager.image(recording, progress)
         frames = [] if every is None else list(_frames(imager, recording, every, progress))
-        write_map(found, target, frames=frames, range_db=range_db, microphones=microphones, progress=progress)
+        write_map(
+            found, target, frames=frames, range_db=range_db, microphones=microphones, overwrite=overwrite, progress=progress
+        )
     if as_json:
         sys.stdout.write((target / "map.json").read_text(encoding="utf-8"))
         return

@@ -12,6 +12,7 @@ from arrayscene.array import GeometryWarning, MicrophoneArray
 from arrayscene.constants import SPEED_OF_SOUND
 from arrayscene.imaging.bands import Band
 from arrayscene.imaging.grids import MapGrid
+from arrayscene.localize import direction_grid
 
 RAYLEIGH, SPARROW = 1.22, 0.95
 """Angles, in wavelengths over the aperture, at which a disc of microphones tells two equal sources apart: where one's maximum
@@ -82,6 +83,8 @@ def limit_warnings(
         found.append(
             "The microphones lie in one plane, which hears a place and its mirror image alike: sound from behind shows in front."
         )
+    if grid.kind == "sphere" and array.ambiguity != "cone" and not direction_grid(array).elevation_known:
+        found.append("The array lies level and hardly tells elevation: trust the azimuth of what the map shows, not the height.")
     if array.body_radius is not None and array.body_shape == "cylinder" and not grid.far:
         found.append("Around a rigid cylinder waves are taken as plane: a map nearer than some metres is blurred.")
     return found

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from arrayscene.folder import write_new
+from arrayscene import folder as folders
 from arrayscene.imaging.cross_spectra import Progress
 from arrayscene.imaging.pictures import map_figure
 from arrayscene.imaging.result import SoundMap
+
+KIND = folders.Kind("sound map", "map.json", "arrayscene.map")
 
 
 def write_map(
@@ -23,6 +25,7 @@ def write_map(
     frames: Iterable[SoundMap] = (),
     range_db: float = 15.0,
     microphones: bool = False,
+    overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Path:
     """Write map.json, map.npz and a picture of each band; with frames also frames.npz and frames/frame-0001.png and so on.
@@ -32,10 +35,11 @@ def write_map(
 
     Args:
         sound_map: of the whole recording.
-        directory: a folder that is new or empty.
+        directory: a folder that is new or empty, or with `overwrite` one that holds an earlier map and nothing else.
         frames: maps of the same grid and bands, one after the other in time.
         range_db: decibels from the highest level drawn to the lowest.
         microphones: whether the pictures show them.
+        overwrite: replace an earlier map.
         progress: called with the step's name and the fraction of it that is done.
 
     Returns: the folder.
@@ -44,7 +48,16 @@ def write_map(
 
     Cost: about 0.3 s a picture.
     """
-    return write_new(directory, lambda folder: _fill(sound_map, folder, list(frames), range_db, microphones, progress))
+
+    def fill(folder: Path) -> None:
+        _fill(sound_map, folder, list(frames), range_db, microphones, progress)
+
+    return folders.write_folder(directory, KIND, fill, overwrite=overwrite)
+
+
+def check_target(directory: str | Path, overwrite: bool = False) -> None:
+    """Refuse early what `write_map` would refuse. Raises: RecordingError."""
+    folders.check_target(directory, KIND, overwrite)
 
 
 def picture_name(sound_map: SoundMap, band: int) -> str:
@@ -81,9 +94,10 @@ def _fill(
         "band_high": np.array([band.high for band in sound_map.bands]),
     }
     np.savez_compressed(folder / "map.npz", power=sound_map.power, **arrays)
-    document = sound_map.to_dict() | {"pictures": pictures}
+    document = {"format": KIND.format} | sound_map.to_dict() | {"pictures": pictures}
     if frames:
         document["frames"] = {"n_frames": len(frames), "start_s": [one.start for one in frames], "duration_s": frames[0].duration}
         powers, starts = np.stack([one.power for one in frames]), np.array([one.start for one in frames])
         np.savez_compressed(folder / "frames.npz", power=powers, start=starts, **arrays)
-    (folder / "map.json").write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    document["files"] = sorted([*folders.files_under(folder), KIND.document])
+    (folder / KIND.document).write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -10,19 +10,21 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from arrayscene.array import MicrophoneArray
 from arrayscene.constants import SPEED_OF_SOUND
-from arrayscene.errors import RecordingError, ShapeError
+from arrayscene.errors import GeometryError, RecordingError, ShapeError
 from arrayscene.imaging.bands import Band, band_weights
 from arrayscene.imaging.clean_sc import CleanSC
 from arrayscene.imaging.cross_spectra import CrossSpectra, Progress, cross_spectra
 from arrayscene.imaging.grids import FloatArray, MapGrid
 from arrayscene.imaging.limits import limit_warnings, rayleigh_resolution
 from arrayscene.imaging.method import ImagingMethod
+from arrayscene.imaging.outside import sound_from_outside
 from arrayscene.imaging.result import Reference, SoundMap
-from arrayscene.imaging.transfer import grid_response, transfer_chunks
+from arrayscene.imaging.transfer import grid_response, possible_points, transfer_chunks
 from arrayscene.recording import Recording
 from arrayscene.response import Response
 
@@ -152,7 +154,9 @@ class Imager:
         Raises: as `image`.
         """
         chosen = self._chosen(spectra)
-        return self._image(chosen, self._transfers(chosen.frequencies), progress)
+        found = self._image(chosen, self._transfers(chosen.frequencies), progress)
+        beyond = None if self.response is not None else sound_from_outside(found, chosen, self.speed_of_sound)
+        return found if beyond is None else replace(found, warnings=(*found.warnings, beyond))
 
     def _chosen(self, spectra: CrossSpectra) -> CrossSpectra:
         """The bins that the bands need."""
@@ -163,15 +167,26 @@ class Imager:
         used = band_weights(self.bands, spectra.frequencies, spectra.bin_width).sum(0) > 0
         return replace(spectra, frequencies=spectra.frequencies[used], matrices=spectra.matrices[used])
 
+    @cached_property
+    def _possible(self) -> NDArray[np.bool_]:
+        """(point,) where the map is computed; elsewhere it is empty."""
+        if self.response is not None:
+            return np.ones(self.grid.n_points, dtype=np.bool_)
+        possible = possible_points(self.array, self.grid)
+        if not possible.any():
+            raise GeometryError("grid: all points lie on the array; take a larger grid, or a smaller step")
+        return possible
+
     def _transfers(self, frequencies: Tensor) -> Iterator[tuple[int, Tensor]]:
-        response = self.response
+        response, possible = self.response, self._possible
         if response is None:
-            response = grid_response(self.array, self.grid, frequencies, self.speed_of_sound)
-        return transfer_chunks(response, frequencies, self.grid.n_points)
+            grid = self.grid if possible.all() else replace(self.grid, points=self.grid.points[possible])
+            response = grid_response(self.array, grid, frequencies, self.speed_of_sound)
+        return transfer_chunks(response, frequencies, int(possible.sum()))
 
     def _image(self, spectra: CrossSpectra, transfers: Iterable[tuple[int, Tensor]], progress: Progress | None) -> SoundMap:
         weights = band_weights(self.bands, spectra.frequencies, spectra.bin_width)
-        power = torch.zeros((len(self.bands), self.grid.n_points), dtype=torch.float64)
+        power = torch.zeros((len(self.bands), int(self._possible.sum())), dtype=torch.float64)
         for first, A in transfers:
             # One frequency at a time keeps what the methods work on in the cache.
             for index, transfer in enumerate(A, start=first):
@@ -182,7 +197,9 @@ class Imager:
         warnings = self.warnings
         if spectra.n_averages < self.array.n_mics:
             warnings = (*warnings, _few_windows(spectra.n_averages, self.array.n_mics))
-        return self._map(power.numpy() * self._scale, spectra.start, spectra.duration, warnings)
+        whole = np.zeros((len(self.bands), self.grid.n_points))
+        whole[:, self._possible] = power.numpy()
+        return self._map(whole * self._scale, spectra.start, spectra.duration, warnings)
 
     def window_length(self, sample_rate: int) -> int:
         """Samples of a window.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ INK, SOFT, GRID = "#1f2328", "#59636e", "#d0d4d9"
 _LABELLED = 6
 """Sources named in a picture at most."""
 
+_EDGE = 0.85
+"""Share of the width from which on labels stand to the left of their sources."""
+
 
 def map_figure(
     sound_map: SoundMap, band: int = 0, *, range_db: float = 15.0, top_db: float | None = None, microphones: bool = False
@@ -32,7 +35,7 @@ def map_figure(
     """Draw one band of a map.
 
     A plane is drawn as the array sees it, a box as its three views with the loudest point along each line of sight, a sphere by
-    azimuth and elevation. Rings are the sources that `SoundMap.sources` finds, with their levels.
+    azimuth and elevation. Rings are the sources that `SoundMap.sources` finds, each at its loudest point, with their levels.
 
     Args:
         sound_map: what to draw.
@@ -64,7 +67,7 @@ def map_figure(
     bar.outline.set_edgecolor(GRID)
     title = sound_map.bands[band].name[0].upper() + sound_map.bands[band].name[1:]
     figure.suptitle(f"{title}, {sound_map.method.partition(' (')[0]}", fontsize=11, color=INK)
-    figure.supxlabel(_caption(sound_map, highest), fontsize=7.5, color=SOFT)
+    figure.supxlabel(_caption(sound_map, highest, microphones), fontsize=7.5, color=SOFT)
     return figure
 
 
@@ -79,7 +82,7 @@ def _size(sound_map: SoundMap) -> tuple[float, float]:
     return (6.4, 1.5 + 4.7 * ratio) if ratio <= 1 else (1.7 + 5.6 / ratio, 7.1)
 
 
-def _caption(sound_map: SoundMap, highest: float) -> str:
+def _caption(sound_map: SoundMap, highest: float, microphones: bool) -> str:
     where = "1 m from the source" if sound_map.reference == "1 m" else "the array's origin"
     values = "sources" if sound_map.shows_sources else "beams"
     words = f"Power of {values}, levels at {where}"
@@ -87,6 +90,9 @@ def _caption(sound_map: SoundMap, highest: float) -> str:
         words += f"; highest {minus(f'{highest:.1f}')} {sound_map.unit}"
     if sound_map.duration:
         words += f"; {sound_map.start:.2f} to {sound_map.start + sound_map.duration:.2f} s"
+    words += "\nRings: sources, with their levels" + (" (sum of the points around)" if sound_map.shows_sources else "")
+    if microphones and sound_map.grid.kind != "sphere":
+        words += "; crosses: microphones"
     return words
 
 
@@ -101,19 +107,8 @@ def _plane(
     grid = sound_map.grid
     assert grid.across is not None
     assert grid.up is not None
-    axes = figure.subplots()
-    v, u = grid.axes
-    image = _show(axes, levels.reshape(grid.shape), u, v, grid.increment, scale, smooth=not sound_map.shows_sources)
-    _metres(axes, grid.labels[1], grid.labels[0])
-    if "left" in grid.labels[1]:
-        # Left is left for a person who stands at the array.
-        axes.invert_xaxis()
-    if microphones:
-        _crosses(axes, sound_map.array.positions @ grid.across, sound_map.array.positions @ grid.up)
-    for source in sound_map.sources(band, at_most=_LABELLED):
-        place = float(source.position @ grid.across), float(source.position @ grid.up)
-        _ring(axes, place, source.level_db, scale)
-    return image
+    view = _View(grid.across, grid.up, (grid.axes[1], grid.axes[0]), (grid.labels[1], grid.labels[0]))
+    return _flat(figure.subplots(), sound_map, band, levels.reshape(grid.shape), view, scale, microphones)
 
 
 def _box(
@@ -124,21 +119,46 @@ def _box(
     scale: tuple[float, float],
     microphones: bool,
 ) -> AxesImage:
-    grid = sound_map.grid
-    values = levels.reshape(grid.shape)
+    grid, unit = sound_map.grid, np.eye(3)
     views = (("from above", 1, 0, 2), ("from the right", 0, 2, 1), ("from behind", 1, 2, 0))
     for axes, (title, across, up, along) in zip(figure.subplots(1, 3), views, strict=True):
-        flat = values.max(axis=along)
-        flat = flat if up < across else flat.T
-        image = _show(axes, flat, grid.axes[across], grid.axes[up], grid.increment, scale, smooth=not sound_map.shows_sources)
-        _metres(axes, grid.labels[across], grid.labels[up])
+        seen = levels.reshape(grid.shape).max(axis=along)
+        view = _View(unit[across], unit[up], (grid.axes[across], grid.axes[up]), (grid.labels[across], grid.labels[up]))
+        image = _flat(axes, sound_map, band, seen if up < across else seen.T, view, scale, microphones)
         axes.set_title(title, fontsize=9, color=INK)
-        if across == 1:
-            axes.invert_xaxis()
-        if microphones:
-            _crosses(axes, sound_map.array.positions[:, across], sound_map.array.positions[:, up])
-        for source in sound_map.sources(band, at_most=_LABELLED):
-            _ring(axes, (float(source.position[across]), float(source.position[up])), source.level_db, scale)
+    return image
+
+
+class _View(NamedTuple):
+    """Two directions at right angles, coordinates along them, and what these are."""
+
+    across: NDArray[np.float64]
+    up: NDArray[np.float64]
+    lines: tuple[NDArray[np.float64], NDArray[np.float64]]
+    labels: tuple[str, str]
+
+
+def _flat(
+    axes: Axes,
+    sound_map: SoundMap,
+    band: int,
+    seen: NDArray[np.float64],
+    view: _View,
+    scale: tuple[float, float],
+    microphones: bool,
+) -> AxesImage:
+    """Levels (up, across) in metres, with the sources and the microphones."""
+    image = _show(axes, seen, *view.lines, sound_map.grid.increment, scale, smooth=not sound_map.shows_sources)
+    axes.set_xlabel(f"{view.labels[0]} (m)", fontsize=9)
+    axes.set_ylabel(f"{view.labels[1]} (m)", fontsize=9)
+    if "left" in view.labels[0]:
+        # Left is left for a person who stands at the array.
+        axes.invert_xaxis()
+    if microphones:
+        _crosses(axes, sound_map.array.positions @ view.across, sound_map.array.positions @ view.up)
+    for source in sound_map.sources(band, at_most=_LABELLED):
+        place = sound_map.grid.points[source.point]
+        _ring(axes, (float(place @ view.across), float(place @ view.up)), source.level_db, scale)
     return image
 
 
@@ -167,7 +187,7 @@ def _sphere(
     axes.set_xlabel("Azimuth (degrees, left positive)", fontsize=9)
     axes.set_ylabel("Elevation (degrees)", fontsize=9)
     for source in sound_map.sources(band, at_most=_LABELLED):
-        x, y, z = source.position
+        x, y, z = grid.points[source.point]
         place = math.degrees(math.atan2(y, x)), math.degrees(math.atan2(z, math.hypot(x, y)))
         _ring(axes, place, source.level_db, scale)
     return image
@@ -210,11 +230,6 @@ def _show(
     return image
 
 
-def _metres(axes: Axes, across: str, up: str) -> None:
-    axes.set_xlabel(f"{across} (m)", fontsize=9)
-    axes.set_ylabel(f"{up} (m)", fontsize=9)
-
-
 def _crosses(axes: Axes, across: NDArray[np.float64], up: NDArray[np.float64]) -> None:
     left, right = sorted(axes.get_xlim())
     low, high = axes.get_ylim()
@@ -229,11 +244,15 @@ def _ring(axes: Axes, place: tuple[float, float], level: float, scale: tuple[flo
         return
     outline = [withStroke(linewidth=2.4, foreground="white")]
     axes.plot(*place, "o", markersize=12, markerfacecolor="none", markeredgecolor=INK, zorder=4, path_effects=outline)
+    # Near the right edge the label would run into the colour bar.
+    first, last = axes.get_xlim()
+    leftwards = (place[0] - first) / (last - first) > _EDGE
     axes.annotate(
         minus(f"{level:.1f}"),
         place,
-        xytext=(8, 5),
+        xytext=(-8 if leftwards else 8, 5),
         textcoords="offset points",
+        ha="right" if leftwards else "left",
         fontsize=8,
         color=INK,
         zorder=5,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from arrayscene.array import MicrophoneArray
@@ -20,6 +21,9 @@ CHUNK = 1 << 23
 
 _CLOSEST = 1e-3
 """Metres from a point to a microphone or the origin."""
+
+_BODY = 1.05
+"""Distance from the middle of a rigid body, relative to its microphones', from which on its response is known."""
 
 _SAME_DISTANCE = 1.02
 """Ratio of distances that a rigid sphere's response takes for one; the wavefront's curvature hardly differs."""
@@ -68,6 +72,24 @@ def grid_response(array: MicrophoneArray, grid: MapGrid, frequencies: Tensor, sp
         )
         order.append(here)
     return parts[0] if len(parts) == 1 else _Shells(parts, torch.from_numpy(np.argsort(np.concatenate(order))))
+
+
+def possible_points(array: MicrophoneArray, grid: MapGrid) -> NDArray[np.bool_]:
+    """(point,) whether a source can be there; of boxes, which may hold the array, those on it are left out, of others none.
+
+    Left out are points within half a step of a microphone or of the array's origin, where levels are given, and inside its body.
+    """
+    if grid.kind != "box":
+        return np.ones(grid.n_points, dtype=np.bool_)
+    from scipy.spatial import cKDTree
+
+    apart = max(_CLOSEST, grid.increment / 2)
+    to_microphone, _ = cKDTree(array.positions).query(grid.points)
+    to_origin = np.linalg.norm(grid.points, axis=1)
+    inside = _BODY * float(np.linalg.norm(array.positions, axis=1).max()) if array.body_radius is not None else 0.0
+    if array.body_radius is not None and array.body_shape == "cylinder":
+        inside = 0.0
+    return np.asarray((to_microphone > apart) & (to_origin > max(apart, inside)))
 
 
 def transfer_chunks(response: Response, frequencies: Tensor, n_points: int) -> Iterator[tuple[int, Tensor]]:
@@ -148,8 +170,8 @@ def _check_distances(array: MicrophoneArray, grid: MapGrid) -> None:
     if not closest > _CLOSEST:
         raise GeometryError("grid: a point lies at the array's origin, where levels are given; move or shift the grid")
     outside = float(np.linalg.norm(array.positions, axis=1).max()) if array.body_radius is not None else 0.0
-    if array.body_radius is not None and array.body_shape == "sphere" and closest < 1.05 * outside:
+    if array.body_radius is not None and array.body_shape == "sphere" and closest < _BODY * outside:
         raise GeometryError(
             f"grid: a point lies {closest:.3g} m from the middle of the array's body of {array.body_radius:g} m; at least"
-            f" {1.05 * outside:.3g} m is needed"
+            f" {_BODY * outside:.3g} m is needed"
         )

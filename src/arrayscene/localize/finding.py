@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from arrayscene.localize.grid import embed, to_angles, to_vectors, with_zenith
 from arrayscene.localize.look_alikes import effective_bins
 from arrayscene.localize.music import MUSIC, NormMUSIC
 from arrayscene.localize.omp import MANY_MICS, OMP, WELL_EXPLAINED
-from arrayscene.localize.peaks import Directions, find_peaks, mean_directions, own_votes
+from arrayscene.localize.peaks import KERNEL, Directions, find_peaks, mean_directions, own_votes
 from arrayscene.localize.spectrum import Spectrum, map_peaks
 from arrayscene.localize.srp import HIGHEST_HZ, LOWEST_HZ
 from arrayscene.localize.srp_map import SRPMap
@@ -73,11 +73,22 @@ def find(heard: Surveyed, n_sources: int | None, method: str) -> Found:
         spectrum = SPECTRA[method](heard.array, heard.frequencies, grid=heard.grid)
         n = min(len(chosen), heard.array.n_mics - 1)
         power = torch.stack([spectrum.power(y, n) for _, y in heard.blocks()]).mean(0).double().numpy()
-        return _at(heard, map_peaks(power, heard.grid, n), power - power.min(), method)
+        return _judged(heard, _at(heard, map_peaks(power, heard.grid, n), power - power.min(), method))
     if method == "auto" and (better := _pursued(heard, n_sources) or _overhead(heard, n_sources)):
         return better
     found = Directions(*mean_directions(votes.sum(axis=0), heard.grid, chosen), support)
     return Found(found, chosen, votes.sum(axis=0), "votes")
+
+
+def _judged(heard: Surveyed, found: Found) -> Found:
+    """What a map found, with the support that the votes of single moments give it: a map always has a highest peak."""
+    votes, places = heard.survey.votes, heard.grid.embedding
+    kernel = np.exp(-0.5 * (np.linalg.norm(places[:, None] - places[None], axis=-1) / KERNEL) ** 2)
+    smooth = kernel @ votes / kernel.sum(axis=1)
+    support = smooth[found.indices] / max(float(smooth.max()), np.finfo(float).tiny)
+    order = np.argsort(-support, kind="stable")
+    directions = Directions(found.directions.azimuth[order], found.directions.elevation[order], support[order])
+    return replace(found, directions=directions, indices=[found.indices[n] for n in order])
 
 
 def _too_narrow(heard: Surveyed) -> bool:
@@ -173,7 +184,7 @@ def _placed(heard: Surveyed, n_sources: int | None) -> Found:
         supports.append(support)
         rays.append(to_vectors(azimuth, elevation))
         own = [own_votes(survey.where, survey.weight, view.grid, indices, s)[:n_bands] for s in range(len(indices))]
-        votes.append(np.array(own).reshape(len(indices), n_bands, -1))
+        votes.append(np.array(own).reshape(len(indices), n_bands, survey.where.shape[1]))
     middle = np.mean([view.center for view in heard.views], axis=0)
     around = candidate_directions(heard.array)
     tracks = matched(heard.views, rays, votes, middle, around)

@@ -12,7 +12,7 @@ import torch
 from arrayscene.array import MicrophoneArray
 from arrayscene.errors import ShapeError
 from arrayscene.health import check
-from arrayscene.localize.finding import METHODS, Found, find
+from arrayscene.localize.finding import METHODS, SPECTRA, Found, find
 from arrayscene.localize.located import Located
 from arrayscene.localize.measuring import measure
 from arrayscene.localize.surveyed import Surveyed
@@ -22,6 +22,9 @@ from arrayscene.recording import Recording
 
 SHORTEST = 0.02
 """Seconds; less holds no window in which a direction could be told."""
+
+UNSUPPORTED = 0.25
+"""Share of the votes of the strongest direction below which the peak of a map is doubtful."""
 
 
 def locate(
@@ -99,6 +102,12 @@ def _doubts(heard: Surveyed, found: Found, n_sources: int | None) -> list[str]:
         sentences.append(
             f"The sound is a tone at about {loudest:.0f} Hz: in a room its reflections cannot be told from it, and directions"
             " of tones are doubtful."
+        )
+    unsupported = int((found.directions.support < UNSUPPORTED).sum()) if found.method in SPECTRA else 0
+    if unsupported:
+        sentences.append(
+            f"{unsupported} of {len(found.directions.azimuth)} directions of {found.method} get few votes of single moments, as"
+            " peaks of reverberation do: take method auto, or believe those of high confidence only."
         )
     if heard.views and found.places is None and len(found.directions.azimuth):
         sentences.append("No two parts of the array agree on a source: directions are those of one part alone.")

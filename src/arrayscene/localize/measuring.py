@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from arrayscene.activity import active_level_db, active_segments
 from arrayscene.errors import GeometryError
+from arrayscene.localize.curvature import NothingLeft, by_curvature
 from arrayscene.localize.finding import NARROW, OVERHEAD, Found, find
 from arrayscene.localize.grid import Grid, to_angles, to_vectors
 from arrayscene.localize.located import Ambiguity, LocatedSource
@@ -30,6 +31,11 @@ BIAS, BIAS_OF_INCOHERENCE = np.deg2rad(0.5), np.deg2rad(7.0)
 """Error of a direction that does not go away with time, one standard deviation: what the array really is, and what reverberation
 adds, in proportion to the coherence that it takes from the votes. On 60 scenes in rooms 72 % of the errors were within the error
 bars that this gives, 93 % within twice as much."""
+
+LINE_SPREAD, LEAST_ACROSS = 1.5, 0.2
+"""What errors of a line of microphones are larger by, broadside, and the least cosine that they grow with towards its ends. Of
+76 sources on 60 scenes, pairs to lines of 8, 74 % of the errors were within the error bars, 95 % within twice as much; without,
+38 and 79 %."""
 
 LEVEL_BIAS_DB = 0.7
 """The same of a level."""
@@ -52,7 +58,8 @@ def measure(heard: Surveyed, found: Found, full_scale_spl_db: float | None) -> l
         return []
     indices = found.indices
     signals, doubt = _signals(heard, indices)
-    sources = []
+    sources: list[LocatedSource] = []
+    above: list[NDArray[np.float64]] = []
     for s in range(n):
         heard.report("measure", s / n)
         azimuth, elevation = float(directions.azimuth[s]), float(directions.elevation[s])
@@ -60,8 +67,20 @@ def measure(heard: Surveyed, found: Found, full_scale_spl_db: float | None) -> l
         coherence = _coherence(heard.surveys[view], own)
         bias = BIAS + BIAS_OF_INCOHERENCE * (1 - coherence)
         spread = bias if found.places is not None else _spread(heard, azimuth, own, bias)
+        if heard.array.ambiguity == "cone" and found.places is None and heard.grid.azimuth_known:
+            spread *= LINE_SPREAD / max(_across(heard, azimuth), LEAST_ACROSS)
         distance, distance_error, position = _distance(heard, found, s, bias)
-        if position is not None:
+        try:
+            curved = by_curvature(heard, heard.srps[view], own, azimuth, elevation, position, above)
+        except NothingLeft:
+            continue
+        tall = curved is not None and curved.tall
+        if curved is not None:
+            position, distance, distance_error = curved.position, curved.distance, curved.distance_error
+        if curved is not None and tall:
+            azimuth, elevation = curved.azimuth, curved.elevation
+            above += [] if position is None else [position]
+        elif position is not None:
             azimuth, elevation = map(float, to_angles(position))
         overhead = heard.level and elevation > OVERHEAD
         ambiguity, alternatives = _alternatives(heard, azimuth, np.pi / 2 if overhead else elevation)
@@ -74,7 +93,7 @@ def measure(heard: Surveyed, found: Found, full_scale_spl_db: float | None) -> l
             LocatedSource(
                 azimuth=azimuth if heard.grid.azimuth_known and not overhead else None,
                 azimuth_error=spread if heard.grid.azimuth_known and not overhead else None,
-                elevation=np.pi / 2 if overhead else elevation if heard.grid.elevation_known else None,
+                elevation=elevation if tall or heard.grid.elevation_known else np.pi / 2 if overhead else None,
                 distance=distance,
                 distance_error=distance_error,
                 position=position if heard.grid.azimuth_known else None,
@@ -115,14 +134,16 @@ def known_distances(
         return unknown
     heard = Surveyed(recording, dc, lambda step, fraction: None)
     found = find(heard, None, "votes")
-    taken = to_vectors(azimuth, elevation)
-    for source in range(len(found.places or ())):
-        view, own = _own(heard, found, source)
-        bias = BIAS + BIAS_OF_INCOHERENCE * (1 - _coherence(heard.surveys[view], own))
-        seen = taken @ to_vectors(found.directions.azimuth[source], found.directions.elevation[source])
+    taken, middle = to_vectors(azimuth, elevation), np.mean([view.center for view in heard.views], axis=0)
+    for source in measure(heard, found, None) if found.places is not None else ():
+        if source.position is None:
+            continue
+        # The given directions are those of waves that are plane: as seen from the middle, and level where height is not told.
+        toward = (source.position - middle) * ([1, 1, 0] if heard.level else [1, 1, 1])
+        seen = taken @ toward / max(float(np.linalg.norm(toward)), 1e-9)
         nearest = int(np.argmax(seen))
         if seen[nearest] >= np.cos(SAME):
-            unknown[nearest] = _distance(heard, found, source, bias)[0]
+            unknown[nearest] = source.distance
     return unknown
 
 
@@ -134,6 +155,13 @@ def _own(heard: Surveyed, found: Found, source: int) -> tuple[int, NDArray[np.fl
     there = [index for v, index in found.seen_by if v == view]
     survey, which = heard.surveys[view], there.index(found.seen_by[source][1])
     return view, own_votes(survey.where, survey.weight, heard.views[view].grid, there, which)
+
+
+def _across(heard: Surveyed, azimuth: float) -> float:
+    """Cosine of the angle between a direction and broadside of a line of microphones."""
+    axis = np.linalg.svd(heard.array.positions - heard.array.positions.mean(axis=0))[2][0]
+    along = float(to_vectors(np.asarray(azimuth), np.asarray(0.0)) @ axis)
+    return float(np.sqrt(max(1 - along**2, 0.0)))
 
 
 def _groups(heard: Surveyed, own: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -178,7 +178,7 @@ def matched(
 
 def _standardised(votes: FloatArray) -> FloatArray:
     """(source, cell) votes without their mean, of unit norm: products are correlations."""
-    flat = np.asarray(votes.reshape(len(votes), -1), dtype=np.float64)
+    flat = np.asarray(votes.reshape(len(votes), int(np.prod(votes.shape[1:]))), dtype=np.float64)
     flat = flat - flat.mean(axis=1, keepdims=True)
     return np.asarray(flat / np.linalg.norm(flat, axis=1, keepdims=True).clip(1e-12))
 

@@ -15,7 +15,7 @@ from arrayscene.report.profile import DirectionProfile, direction_profile
 from arrayscene.report.scene_json import third_octaves
 from arrayscene.report.sentences import minus
 from arrayscene.report.spectra import mel
-from arrayscene.scene import Scene, Source
+from arrayscene.scene import Path, Scene, Source
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +33,10 @@ _SMALL = 8.5
 
 
 def sound_map_figure(scene: Scene) -> Figure:
-    """Steered response power over azimuth and time, the sources on top: thin where they are silent, bold where they sound."""
+    """Steered response power over azimuth and time, the sources on top: thin where they are silent, bold where they sound.
+
+    Sources that move are drawn along their tracks.
+    """
     profile = direction_profile(scene.sound_map)
     if profile is None:
         return _note("No sound map: the recording is too short for one.")
@@ -47,6 +50,9 @@ def sound_map_figure(scene: Scene) -> Figure:
         extent=(profile.start_s, profile.stop_s, bottom, top), vmin=low, vmax=max(high, low + _LEAST_SPREAD),
     )  # fmt: skip
     for number, source in enumerate(scene.sources, start=1):
+        if source.path is not None:
+            _mark_path(axes, profile, scene, source.path, number)
+            continue
         place = _place(profile, scene, source)
         if place is not None:
             _mark_row(axes, place, source, number)
@@ -298,13 +304,18 @@ def _wrapped(degrees: float) -> float:
 
 
 def _place(profile: DirectionProfile, scene: Scene, source: Source) -> float | None:
-    """Where a source sits on the profile's axis; its mirror image stands in where a line array's half of the circle lacks it."""
+    """Where a source sits on the profile's axis."""
+    return _placed(profile, scene, source.azimuth, source.elevation)
+
+
+def _placed(profile: DirectionProfile, scene: Scene, azimuth: float | None, elevation: float | None) -> float | None:
+    """A direction on the profile's axis; its mirror image stands in where a line array's half of the circle lacks it."""
     if profile.angle == "elevation":
-        return None if source.elevation is None else profile.place(math.degrees(source.elevation))
-    if source.azimuth is None:
+        return None if elevation is None else profile.place(math.degrees(elevation))
+    if azimuth is None:
         return None
-    place = profile.place(math.degrees(source.azimuth))
-    image = mirror_direction(scene.array.positions, source.azimuth, source.elevation, scene.ambiguity)
+    place = profile.place(math.degrees(azimuth))
+    image = mirror_direction(scene.array.positions, azimuth, elevation, scene.ambiguity)
     return profile.place(math.degrees(image[0])) if place is None and image else place
 
 
@@ -317,6 +328,28 @@ def _mark_row(axes: Axes, place: float, source: Source, number: int) -> None:
     axes.text(1.022, place, str(number), transform=axes.get_yaxis_transform(), ha="center", va="center",
               fontsize=_SMALL, weight="bold", color=look.ink,
               bbox={"boxstyle": "circle,pad=0.25", "facecolor": look.fill, "linewidth": 0})  # fmt: skip
+
+
+def _mark_path(axes: Axes, profile: DirectionProfile, scene: Scene, path: Path, number: int) -> None:
+    n = len(path.times)
+    azimuth = [None] * n if path.azimuth is None else path.azimuth
+    elevation = [None] * n if path.elevation is None else path.elevation
+    places = [_placed(profile, scene, a, e) for a, e in zip(azimuth, elevation, strict=True)]
+    line = np.array([np.nan if place is None else place for place in places])
+    if profile.full_circle:
+        # No line from one edge of the circle to the other.
+        line[1:][np.abs(np.diff(line)) > 180] = np.nan
+    axes.plot(path.times, line, color="white", linewidth=0.7, alpha=0.7, linestyle=(0, (2, 3)))
+    # One moment to either side belongs to both kinds of line, so that they join.
+    sounds = np.where(path.active | np.append(path.active[1:], False), line, np.nan)
+    for colour, width in (("black", 3.8), (source_colour(number).fill, 2.4), ("white", 0.8)):
+        axes.plot(path.times, sounds, color=colour, linewidth=width)
+    known = np.flatnonzero(np.isfinite(line))
+    if len(known):
+        look = source_colour(number)
+        badge = {"boxstyle": "circle,pad=0.25", "facecolor": look.fill, "edgecolor": "white", "linewidth": 0.8}
+        axes.text(path.times[known[0]], line[known[0]], str(number), ha="center", va="center", fontsize=_SMALL, weight="bold",
+                  color=look.ink, zorder=6, bbox=badge)  # fmt: skip
 
 
 def _compass(reach: float) -> tuple[Figure, Axes]:
@@ -346,7 +379,14 @@ def _directions(axes: Axes, scene: Scene, *, inner: float, outer: float) -> None
             axes.plot([inner * across, outer * across], [inner * ahead, outer * ahead], color=look.fill, linewidth=1.2,
                       linestyle=(0, (3, 3)), zorder=3)  # fmt: skip
             _badge(axes, across, ahead, f"{number}?", "white", _INK, look.fill)
-        across, ahead = -math.sin(source.azimuth), math.cos(source.azimuth)
+        towards = source.azimuth
+        if source.path is not None and source.path.azimuth is not None and source.path.active.any():
+            # Arcs within each other: paths that cross would hide one another.
+            been = np.where(source.path.active, np.unwrap(source.path.azimuth), np.nan)
+            radius = outer - 0.06 * number
+            axes.plot(-radius * np.sin(been), radius * np.cos(been), color=look.fill, linewidth=3.5, zorder=3)
+            towards = float(source.path.azimuth[source.path.active][-1])
+        across, ahead = -math.sin(towards), math.cos(towards)
         axes.plot([inner * across, outer * across], [inner * ahead, outer * ahead], color=look.fill, linewidth=2.2, zorder=3)
         _badge(axes, across, ahead, str(number), look.fill, look.ink, look.fill)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_INK, _FAINT, _FILL = "#1f2328", "#d0d4d9", "#8c96a3"
+_INK, _SOFT, _FAINT, _FILL = "#1f2328", "#59636e", "#d0d4d9", "#8c96a3"
 _SECTOR, _SPREAD = np.deg2rad(4.0), np.deg2rad(6.0)
 
 
@@ -34,14 +34,21 @@ def located_figure(located: Located) -> Figure:
     figure = Figure(figsize=(6.4, 6.0), layout="constrained", facecolor="white")
     if any(source.position is not None for source in located.sources):
         _plane(figure.add_subplot(), located)
+        legend = "Dots: microphones. Numbers: sources; bars: twice the error of the distance; dotted: distance unknown"
     elif grid.azimuth_known and grid.elevation_known:
         figure.set_size_inches(8.2, 4.6)
         _sphere(figure.add_subplot(), located)
+        legend = "The brighter, the more votes for that direction. Numbers: sources"
     elif grid.azimuth_known:
         _compass(figure.add_subplot(projection="polar"), located)
+        legend = "Grey: votes for each direction. Lines: sources; arcs across them: error of the azimuth"
     else:
         figure.set_size_inches(8.2, 3.6)
         _upright(figure.add_subplot(), located)
+        legend = "Line: votes for each elevation. Numbers: sources"
+    if any(source.alternatives for source in located.sources):
+        legend += "; question marks: would fit as well"
+    figure.supxlabel(legend + ".", fontsize=7.5, color=_SOFT)
     count = len(located.sources)
     words = "no source" if not count else "1 source" if count == 1 else f"{count} sources"
     figure.suptitle(f"{located.array.name}: {words}, {located.duration:.3g} s", fontsize=11, color=_INK)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,16 @@ from arrayscene.report.scene_json import degrees, number
 FORMAT = "arrayscene.location"
 """Value of the key "format"."""
 VERSION = 1
+DOCUMENT = "location.json"
 
 
-def located_to_dict(located: Located) -> dict[str, Any]:
-    """Everything but the map, ready for `json.dumps(..., allow_nan=False)`; keys are those of scene.json where both have them."""
+def located_to_dict(located: Located, files: Sequence[str] = ()) -> dict[str, Any]:
+    """Everything but the map, ready for `json.dumps(..., allow_nan=False)`; keys are those of scene.json where both have them.
+
+    Args:
+        located: what `locate` returned.
+        files: paths in the folder that belong to it, so that a later overwrite touches nothing else.
+    """
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -33,6 +40,7 @@ def located_to_dict(located: Located) -> dict[str, Any]:
         "reference_channel": located.reference_channel,
         "sources": [_source(source) for source in located.sources],
         "warnings": list(located.warnings),
+        "files": sorted(files),
     }
 
 

@@ -70,19 +70,22 @@ def _page(scene: Scene, folder: Path, player: Playback) -> Iterator[str]:
 
 def _where(scene: Scene, folder: Path) -> str:
     places = sections.places_in_words(scene)
+    moves = any(source.path is not None for source in scene.sources)
+    tracks = "Lines: tracks of the sources, bold where they sound." if moves else "Solid line: the source sounds."
+    around = " Arcs: where each source has been while it sounded; its number stands where it was last." if moves else ""
     hint = " Dashed, with a question mark: mirror images that this array cannot rule out." if scene.ambiguity == "cone" else ""
     zero = f" Azimuth 0 is {scene.array.zero_direction}." if scene.array.zero_direction else ""
     return (
         '<section id="where"><h2>Where</h2><div class="pair">'
         + _figure(figures.top_view_figure(scene), folder, "array.png",
                   f"The array from above with the sources around it; {places}.",
-                  f"The microphones from above, to scale, with file channels as numbers.{zero}{hint}")
+                  f"The microphones from above, to scale, with file channels as numbers.{zero}{hint}{around}")
         + _figure(figures.polar_figure(scene), folder, "polar.png", f"Steered response power around the array; {places}.",
                   "Where the sound came from over the whole recording, the further out the more power.")
         + "</div>"
         + _figure(figures.sound_map_figure(scene), folder, "sound-map.png", f"Sound map over azimuth and time; {places}.",
                   "Sound map: the brighter, the more the microphones agree that sound came from there. "
-                  "Solid line: the source sounds.")
+                  f"{tracks}")
         + _figure(figures.activity_figure(scene), folder, "activity.png",
                   f"Activity timeline. {sections.activity_in_words(scene)}", "When each source sounds.")
         + "</section>\n"

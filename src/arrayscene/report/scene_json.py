@@ -12,7 +12,7 @@ import numpy as np
 
 from arrayscene.report.mirror import mirror_direction
 from arrayscene.report.spectra import overall_residual_db, power_at
-from arrayscene.scene import Reliability, Scene, Source, Uncertainty
+from arrayscene.scene import Path, Reliability, Scene, Source, Uncertainty
 
 FORMAT = "arrayscene.scene"
 """Value of the key "format", by which a folder is known to be one of ours."""
@@ -105,6 +105,7 @@ def _source(scene: Scene, source: Source, index: int) -> dict[str, Any]:
             "level_db": number(source.level_db, 2),
             "active": [[number(start, 3), number(stop, 3)] for start, stop in np.reshape(source.active, (-1, 2))],
             "confidence": number(source.confidence, 3),
+            "path": None if source.path is None else _path(source.path),
             **({} if source.uncertainty is None else _uncertainty(source.uncertainty)),
             "file": source_file(index),
         }
@@ -113,6 +114,19 @@ def _source(scene: Scene, source: Source, index: int) -> dict[str, Any]:
 
 def _uncertainty(known: Uncertainty) -> dict[str, Any]:
     return {"error_db": number(known.overall_db, 2), **({"draws": known.draws} if known.draws else {})}
+
+
+def _path(path: Path) -> dict[str, Any]:
+    def angles(values: Any) -> list[float | None] | None:
+        return None if values is None else [degrees(float(value), 1) for value in values]
+
+    return {
+        "times_s": [number(float(time), 3) for time in path.times],
+        "azimuth_deg": angles(path.azimuth),
+        "elevation_deg": angles(path.elevation),
+        "deviation_deg": angles(path.deviation),
+        "sounds": [int(value) for value in path.active],
+    }
 
 
 def third_octaves(scene: Scene) -> list[dict[str, float | None]]:

@@ -13,14 +13,17 @@ _WORDS = ("front", "front left", "left", "back left", "back", "back right", "rig
 _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve")
 _POOR_RESIDUAL_DB = -6.0
 _DOUBTFUL = 0.5
+_STEP = math.radians(10.0)
 
 
 def direction(source: Source) -> str:
-    """Azimuth and elevation as a person reads them: "30° (front left), 10° up"."""
+    """Azimuth and elevation as a person reads them: "30° (front left), 10° up"; or from where to where a source moves."""
+    if (way := _way(source)) is not None:
+        return way
     azimuth, elevation = degrees(source.azimuth, 0), degrees(source.elevation, 0)
     parts = []
     if azimuth is not None:
-        parts.append(f"{_angle(azimuth)} ({_WORDS[round(azimuth / 45.0) % 8]})")
+        parts.append(_named(azimuth))
     if elevation:
         parts.append(f"{abs(elevation):.0f}° {'up' if elevation > 0 else 'down'}")
     return ", ".join(parts) or "direction unknown"
@@ -33,10 +36,11 @@ def headline(scene: Scene, residual_db: float) -> str:
         return "No source was found in this recording."
     number = _NUMBERS[count] if count < len(_NUMBERS) else str(count)
     known = [degrees(source.azimuth, 0) for source in scene.sources]
-    places = [f"{_angle(azimuth)} ({_WORDS[round(azimuth / 45.0) % 8]})" for azimuth in known if azimuth is not None]
     found = f"{number} source{'s' if count > 1 else ''}"
-    if places:
-        found += f" at {_listed(places)}"
+    if any(source.path is not None for source in scene.sources):
+        found += f": {_listed([direction(source) for source in scene.sources])}"
+    elif any(azimuth is not None for azimuth in known):
+        found += f" at {_listed([_named(azimuth) for azimuth in known if azimuth is not None])}"
     if not math.isfinite(residual_db):
         return found + "."
     return f"{found}; {percent(residual_db)} of the recorded energy is left unexplained ({minus(f'{residual_db:.1f}')} dB)."
@@ -96,6 +100,21 @@ def next_steps(scene: Scene, residual_db: float) -> list[str]:
     if not steps:
         steps.append("Nothing needs doing: listen to the sources, then use the files listed below.")
     return steps
+
+
+def _way(source: Source) -> str | None:
+    """From its first azimuth to its last; None for one that comes out where it set out, or nearly so."""
+    if source.path is None or source.path.azimuth is None or not source.path.active.any():
+        return None
+    first, last = source.path.azimuth[source.path.active][[0, -1]]
+    if abs(math.remainder(float(last - first), math.tau)) < _STEP:
+        return None
+    start, stop = degrees(float(first), 0), degrees(float(last), 0)
+    return None if start is None or stop is None else f"from {_named(start)} to {_named(stop)}"
+
+
+def _named(azimuth_deg: float) -> str:
+    return f"{_angle(azimuth_deg)} ({_WORDS[round(azimuth_deg / 45.0) % 8]})"
 
 
 def _angle(azimuth_deg: float) -> str:

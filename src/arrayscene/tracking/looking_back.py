@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,6 +18,15 @@ from arrayscene.tracking.kalman import Directed, innovations, predicted, smoothe
 from arrayscene.tracking.tracks import Track
 
 FloatArray = NDArray[np.floating[Any]]
+
+LEAD_SECONDS = 1.0
+"""Detections from which the direction and the velocity at the beginning of a track are read."""
+
+LEAST_EVIDENCE = 3.0
+"""Log likelihood ratio of what was detected before the beginning, above which it belongs to the track."""
+
+PAUSE_COST = 1.5
+"""Log likelihood that a second without detections costs."""
 
 SHORTEST_SECONDS = 0.4
 """A track that sounds for less in all is left out."""
@@ -35,9 +45,10 @@ class _Story(NamedTuple):
 def tracks_of(frames: Sequence[Followed], follower: Follower) -> list[Track]:
     """Smooth tracks of all sources that were ever believed.
 
-    A track begins with the first detection after the one that it was born of, also where it was believed only later, and ends
-    with its last. Identities that were found to have changed places do so where they were closest. Detections and identities
-    given, directions are filtered and smoothed, and so is the probability that the source sounds.
+    A track ends with its last detection. It begins with its first, also where it was believed only later, and is then followed
+    further back, as long as detections that nobody claims speak for it. Identities that were found to have changed places do so
+    where they were closest. Detections and identities given, directions are filtered and smoothed, and so is the probability
+    that the source sounds.
 
     Args:
         frames: all that `Follower.step` gave, in order.
@@ -45,6 +56,7 @@ def tracks_of(frames: Sequence[Followed], follower: Follower) -> list[Track]:
 
     Cost: about 1 ms a second of each track.
     """
+    claimed: list[set[int]] = [set() for _ in frames]
     held = _Held(_names(frames), [exchange for frame in frames for exchange in frame.exchanges])
     stories: dict[int, _Story] = {}
     for index, (detections, frame, _, _) in enumerate(frames):
@@ -56,14 +68,72 @@ def tracks_of(frames: Sequence[Followed], follower: Follower) -> list[Track]:
             if story.frames and story.frames[-1] == index:
                 continue
             seen = int(frame.detection[row])
+            claimed[index].add(seen)
             story.frames.append(index)
             story.vectors.append(detections.vectors[seen] if seen >= 0 else None)
             story.variances.append(float(frame.variance[row]))
             story.strengths.append(float(detections.strength[seen]) if seen >= 0 else 0.0)
             story.evidence.append(float(frame.evidence[row]))
     times = np.array([frame.detections.time for frame in frames])
+    for name in sorted(stories, key=lambda name: stories[name].frames[0]):
+        stories[name] = _followed_back(stories[name], frames, claimed, follower)
     told = [_told(name, stories[name], times, follower) for name in sorted(stories)]
     return [track for track in told if track is not None]
+
+
+def _followed_back(story: _Story, frames: Sequence[Followed], claimed: list[set[int]], follower: Follower) -> _Story:
+    """The story with what was detected of it before the tracker took notice."""
+    seen = [n for n, vector in enumerate(story.vectors) if vector is not None]
+    if not seen:
+        return story
+    tracker, space, seconds = follower.tracker, follower.space, follower.frame_seconds
+    config = tracker.config
+    alone = np.zeros(1, np.bool_)
+    # Time runs backwards: from some detections after the beginning to it, and on.
+    known = seen[: max(round(LEAD_SECONDS / seconds), 1)]
+    vector = story.vectors[known[-1]]
+    assert vector is not None
+    state = started(vector[None], np.array([story.variances[known[-1]]]), space, config.motion)
+    for row in range(known[-1] - 1, known[0] - 1, -1):
+        state = predicted(state, seconds, space, config.motion)
+        vector = story.vectors[row]
+        if vector is not None:
+            state = updated(state, innovations(state, vector[None], space)[:, 0], np.array([story.variances[row]]), space)
+    early = _Story([], [], [], [], [])
+    partners: list[int] = []
+    total, best, length, silent = 0.0, LEAST_EVIDENCE, 0, 0.0
+    for index in range(story.frames[seen[0]] - 1, -1, -1):
+        state = predicted(state, seconds, space, config.motion)
+        detections = frames[index].detections
+        ratios, steps, spread = tracker.weigh(state, detections, alone)
+        free = [n for n in range(ratios.shape[1]) if n not in claimed[index] and ratios[0, n] > 0]
+        partner = max(free, key=lambda n: float(ratios[0, n]), default=-1)
+        evidence = math.log1p(-config.detection) if partner < 0 else float(ratios[0, partner])
+        if partner >= 0:
+            state = updated(state, steps[:, partner], spread[:, partner], space)
+        silent = 0.0 if partner >= 0 else silent + seconds
+        if silent > config.patience / 2:
+            break
+        early.frames.append(index)
+        early.vectors.append(detections.vectors[partner] if partner >= 0 else None)
+        early.variances.append(float(spread[0, partner]) if partner >= 0 else 0.0)
+        early.strengths.append(float(detections.strength[partner]) if partner >= 0 else 0.0)
+        early.evidence.append(evidence)
+        partners.append(partner)
+        # A pause costs no more than what it takes to fall silent.
+        total += max(evidence, -PAUSE_COST * seconds)
+        if total > best:
+            best, length = total, len(partners)
+    for index, partner in zip(early.frames[:length], partners[:length], strict=True):
+        claimed[index].add(partner)
+    kept = slice(seen[0], None)
+    return _Story(
+        early.frames[:length][::-1] + story.frames[kept],
+        early.vectors[:length][::-1] + story.vectors[kept],
+        early.variances[:length][::-1] + story.variances[kept],
+        early.strengths[:length][::-1] + story.strengths[kept],
+        early.evidence[:length][::-1] + story.evidence[kept],
+    )
 
 
 def _names(frames: Sequence[Followed]) -> dict[int, int]:

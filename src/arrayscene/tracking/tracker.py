@@ -161,10 +161,7 @@ class Tracker:
         forecast = predicted(state.directed, self.frame_seconds, self.space, config.motion)
         activity = state.activity * (1 - self.stops) + (1 - state.activity) * self.starts
         odds, variances = self._judge(detections.strength)
-        crowd = self._crowded(forecast, state.believed)
-        spread = np.where(crowd[:, None], config.crowded**2, 1.0) * variances
-        steps = innovations(forecast, detections.vectors, self.space)
-        likelihood = self._likelihood(forecast, steps, spread) + math.log(config.detection / config.expected) + odds
+        likelihood, steps, spread = self.weigh(forecast, detections, self._crowded(forecast, state.believed))
         partner = self._assign(likelihood, activity, state.believed)
         seen = partner >= 0
         directed = _put(forecast, seen, self._corrected(forecast, steps, spread, partner, seen))
@@ -193,6 +190,25 @@ class Tracker:
         )  # fmt: skip
         unclaimed = np.setdiff1d(np.arange(len(odds)), partner[seen])
         return frame, self._born(state, detections, odds, variances, unclaimed)
+
+    def weigh(
+        self, forecast: Directed, detections: Detections, crowd: NDArray[np.bool_]
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """How well detections fit predicted directions.
+
+        Args:
+            forecast: predicted.
+            detections: of the frame.
+            crowd: (track,) whether another is too close to be told apart.
+
+        Returns: (track, detection) log likelihood of being its source's against being false, -inf beyond the gate; (track,
+            detection, d) innovations; (track, detection) variance of each.
+        """
+        odds, variances = self._judge(detections.strength)
+        spread = np.where(crowd[:, None], self.config.crowded**2, 1.0) * variances
+        steps = innovations(forecast, detections.vectors, self.space)
+        usual = math.log(self.config.detection / self.config.expected)
+        return self._likelihood(forecast, steps, spread) + usual + odds, steps, spread
 
     def _judge(self, strength: FloatArray) -> tuple[FloatArray, FloatArray]:
         """(detection,) log odds of being real, and variance."""

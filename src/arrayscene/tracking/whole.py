@@ -6,16 +6,22 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from arrayscene.array import MicrophoneArray
 from arrayscene.constants import SPEED_OF_SOUND
 from arrayscene.diagnosis import suspicion
 from arrayscene.health import Health, check
 from arrayscene.localize import Grid
+from arrayscene.localize.finding import NARROW
+from arrayscene.localize.look_alikes import effective_bins
+from arrayscene.localize.srp import LOWEST_HZ
+from arrayscene.localize.viewpoints import SCATTERED
 from arrayscene.notices import suspicions
 from arrayscene.preparing import usable, with_array
 from arrayscene.recording import Recording
-from arrayscene.tracking.follow import Followed, Follower
+from arrayscene.tracking.follow import Followed, Follower, usual_config
 from arrayscene.tracking.looking_back import tracks_of
 from arrayscene.tracking.tracker import TrackerConfig
 from arrayscene.tracking.tracks import Tracks
@@ -45,7 +51,7 @@ def track(
         recording: microphones' samples; or the path of one multichannel file, or paths of one file a microphone.
         array: microphone array, preset name or file; needed where the recording does not carry one.
         max_sources: most sources that are there at one time; `config.max_sources` where it is not given.
-        config: what is believed about sources and detections.
+        config: what is believed about sources and detections; `usual_config` by default.
         progress: called with the name of a step and the fraction done.
 
     Returns: the tracks, none where nothing stands out of the noise.
@@ -59,22 +65,25 @@ def track(
     """
     report = progress or (lambda step, fraction: None)
     recording = with_array(recording, array, job="track", shortest=SHORTEST)
-    config = config or TrackerConfig()
-    if max_sources is not None:
-        config = config._replace(max_sources=max_sources)
     report("check", 0.0)
     health = check(recording)
     good = usable(recording, health.good, job="track").equalized()
     suspects = suspicion(good)
     report("check", 1.0)
     assert good.array is not None
+    config = config or usual_config(good.array)
+    if max_sources is not None:
+        config = config._replace(max_sources=max_sources)
     follower = Follower(good.array, good.sample_rate, tracker=config)
     dc = health.dc[list(health.good)].astype(np.float32)[:, None]
     frames: list[Followed] = []
     state = follower.init()
+    power = np.zeros(follower.front.stft.n_freqs)
     for start, block in good.blocks(BLOCK_SECONDS):
         report("follow", start / good.n_samples)
-        found, state = follower.step(block.samples - dc, state)
+        samples = block.samples - dc
+        found, state = follower.step(samples, state)
+        power += follower.front.stft(torch.from_numpy(samples[0])).abs().square().sum(-1).double().numpy()
         frames += found
     report("follow", 1.0)
     tracks = tracks_of(frames, follower)
@@ -86,7 +95,11 @@ def track(
         array=good.array,
         ambiguity=good.array.ambiguity,
         assumptions=_assumptions(good, follower.front.grid),
-        warnings=[*_warnings(recording, health, follower, len(tracks)), *suspicions(suspects, good)],
+        warnings=[
+            *_warnings(recording, health, follower, len(tracks)),
+            *_look_alikes(power, follower, len(tracks)),
+            *suspicions(suspects, good),
+        ],
         inputs=recording.inputs,
     )
 
@@ -106,6 +119,20 @@ def _assumptions(recording: Recording, grid: Grid) -> list[str]:
     return found
 
 
+def _look_alikes(power: NDArray[np.float64], follower: Follower, n_tracks: int) -> list[str]:
+    """A sentence on a tone whose direction repeats; (freq,) power of the recording."""
+    array = follower.front.array
+    frequencies = follower.front.stft.frequencies(follower.front.sample_rate).numpy()
+    audible = np.where(frequencies >= LOWEST_HZ / 2, power, 0.0)
+    loudest, limit = float(frequencies[int(np.argmax(audible))]), array.aliasing_hz()
+    if not n_tracks or effective_bins(audible) >= NARROW or loudest <= limit:
+        return []
+    return [
+        f"The sound is a tone at about {loudest:.0f} Hz, above the {limit:.0f} Hz from which other directions look like its own"
+        " (spatial aliasing): a track may follow one of those; `arrayscene locate` names them all."
+    ]
+
+
 def _warnings(recording: Recording, health: Health, follower: Follower, n_tracks: int) -> list[str]:
     array = follower.front.array
     found = [*recording.notes, *(finding.message for finding in health.findings if finding.severity != "note")]
@@ -113,6 +140,11 @@ def _warnings(recording: Recording, health: Health, follower: Follower, n_tracks
         found.append(
             "No source could be followed: none stands out in single moments for half a second, as happens with pairs and short"
             " lines; `arrayscene locate` looks at the whole recording at once. Otherwise check array and channels."
+        )
+    if array.aperture > SCATTERED and n_tracks:
+        found.append(
+            f"The microphones stand up to {array.aperture:.1f} m apart: waves from nearby are not plane across them, and"
+            " sources in the room are followed wrongly or twice; use the channels of one group."
         )
     if array.ambiguity == "cone" and n_tracks:
         found.append(
