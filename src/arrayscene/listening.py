@@ -105,12 +105,14 @@ def listen(
         speakers = SpeakerVotes(srp, stft, recording.sample_rate, list(activity.values()))
     sounding: list[list[int]] = []
     votes: list[NDArray[np.float64]] = []
+    n_votes: list[float] = []
     believed: list[Directions | None] = []
     for number, (start, samples) in enumerate(blocks(recording, dc)):
         report("localise", number / n_blocks)
         y = stft(torch.from_numpy(samples))
         survey = srp.survey(y)
         votes.append(survey.by_band)
+        n_votes.append(survey.n_votes)
         directions = None if pursuit is None else pursuit(y, n_sources)
         if pursuit is not None and directions is not None and pursuit.unexplained(y, directions) >= WELL_EXPLAINED:
             directions = None
@@ -133,7 +135,10 @@ def listen(
     if n_sources is not None and believed[0] is None:
         found = find_directions(np.sum(votes, axis=0), srp.grid, n_sources)
         return Heard(*found, [list(range(len(found.azimuth)))] * len(votes), sound_map, 0)
-    per_block = [better or find_directions(vote, srp.grid) for better, vote in zip(believed, votes, strict=True)]
+    per_block = [
+        better or find_directions(vote, srp.grid, unaliased=srp.unaliased, n_votes=worth)
+        for better, vote, worth in zip(believed, votes, n_votes, strict=True)
+    ]
     return _join(per_block, srp.grid, sound_map)
 
 

@@ -68,7 +68,7 @@ def find(heard: Surveyed, n_sources: int | None, method: str) -> Found:
     if heard.views:
         return _placed(heard, n_sources)
     votes = heard.survey.by_band
-    chosen, support = find_peaks(votes, heard.grid, n_sources)
+    chosen, support = find_peaks(votes, heard.grid, n_sources, unaliased=heard.srp.unaliased, n_votes=heard.survey.n_votes)
     if method in SPECTRA and chosen:
         spectrum = SPECTRA[method](heard.array, heard.frequencies, grid=heard.grid)
         n = min(len(chosen), heard.array.n_mics - 1)
@@ -166,8 +166,8 @@ def _placed(heard: Surveyed, n_sources: int | None) -> Found:
     """Places of the sources of a wide array, from the directions that its parts see."""
     chosen, rays, votes, supports = [], [], [], []
     n_bands = min(len(srp.bands) for srp in heard.srps)
-    for view, survey in zip(heard.views, heard.surveys, strict=True):
-        indices, support = find_peaks(survey.by_band, view.grid, n_sources)
+    for view, srp, survey in zip(heard.views, heard.srps, heard.surveys, strict=True):
+        indices, support = find_peaks(survey.by_band, view.grid, n_sources, unaliased=srp.unaliased, n_votes=survey.n_votes)
         azimuth, elevation = mean_directions(survey.votes, view.grid, indices)
         chosen.append(indices)
         supports.append(support)
