@@ -224,6 +224,7 @@ def _measure(
                 signal=signal,
                 name=None if names is None else names[n],
                 uncertainty=unmixed.uncertainty[n] if unmixed.uncertainty else None,
+                alternatives=heard.alternatives[n] if heard.alternatives else (),
             )
         )
     report("measure", 1.0)

@@ -52,6 +52,8 @@ class Source:
         signal: (sample,) the source alone as heard at the reference microphone, as long as the input.
         name: what the user calls it; None where nobody has said.
         uncertainty: how far the signal may be off; None where the decoder does not say.
+        alternatives: (azimuth, elevation) in radians, None where not known, of other directions in which its sound is heard
+            alike: that of a tone too high for the array. Mirror images, which every sound of some arrays has, are not among them.
     """
 
     azimuth: float | None
@@ -63,6 +65,7 @@ class Source:
     signal: NDArray[np.float32]
     name: str | None = None
     uncertainty: Uncertainty | None = None
+    alternatives: Sequence[tuple[float | None, float | None]] = ()
 
 
 @dataclass(frozen=True)

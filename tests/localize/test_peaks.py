@@ -96,7 +96,8 @@ def test_a_peak_in_bands_that_alias_alone_is_a_copy() -> None:
 
 
 def test_a_dozen_votes_are_not_a_dozen_sources() -> None:
-    drawn = np.random.default_rng(3).integers(0, len(RING.azimuth), 6)
-    few = np.bincount([*drawn, *[10] * 12], minlength=len(RING.azimuth)).astype(float)
-    assert len(find_directions(few, RING).azimuth) >= 3
-    assert degrees(find_directions(few, RING, n_votes=few.sum()).azimuth) == pytest.approx([-160], abs=3)
+    few = np.zeros(len(RING.azimuth))
+    few[np.random.default_rng(3).integers(0, len(few), 8)] = 1.0
+    few[10] = 12.0
+    assert len(find_directions(few, RING).azimuth) > 1
+    assert degrees(find_directions(few, RING, n_votes=few.sum()).azimuth) == pytest.approx([np.degrees(RING.azimuth[10])], abs=3)

@@ -9,22 +9,17 @@ import torch
 from numpy.typing import NDArray
 
 from arrayscene.localize.grid import embed, to_angles, to_vectors, with_zenith
-from arrayscene.localize.look_alikes import effective_bins
 from arrayscene.localize.music import MUSIC, NormMUSIC
+from arrayscene.localize.narrow_band import beam_power, is_above_voting
 from arrayscene.localize.omp import MANY_MICS, OMP, WELL_EXPLAINED
 from arrayscene.localize.peaks import Directions, find_peaks, mean_directions, own_votes
 from arrayscene.localize.spectrum import Spectrum, map_peaks
-from arrayscene.localize.srp import HIGHEST_HZ, LOWEST_HZ
 from arrayscene.localize.srp_map import SRPMap
 from arrayscene.localize.surveyed import Surveyed
 from arrayscene.localize.viewpoints import Place, candidate_directions, cross, matched
-from arrayscene.response import far_field
 
 METHODS = ("auto", "votes", "music", "normmusic", "srp")
 SPECTRA: dict[str, type[Spectrum]] = {"music": MUSIC, "normmusic": NormMUSIC, "srp": SRPMap}
-
-NARROW = 4.0
-"""Bins over which a sound must spread at least not to be called narrow: a tone fills two or three."""
 
 PLAIN = 0.05
 """Share of the covariance, in proportion to the dimensions that are left, that K sources leave over where there are K and hardly
@@ -63,7 +58,7 @@ class Found:
 
 def find(heard: Surveyed, n_sources: int | None, method: str) -> Found:
     """Where the sources are."""
-    if not heard.views and method in ("auto", "votes") and _too_narrow(heard):
+    if not heard.views and method in ("auto", "votes") and is_above_voting(heard.array, heard.frequencies, heard.spectrum):
         return _narrow_band(heard, n_sources or 1)
     if heard.views:
         return _placed(heard, n_sources)
@@ -80,21 +75,9 @@ def find(heard: Surveyed, n_sources: int | None, method: str) -> Found:
     return Found(found, chosen, votes.sum(axis=0), "votes")
 
 
-def _too_narrow(heard: Surveyed) -> bool:
-    """Whether all sound lies in a few bins where directions repeat, or where nobody votes."""
-    if effective_bins(heard.spectrum) >= NARROW:
-        return False
-    loudest = float(heard.frequencies[int(np.argmax(heard.spectrum))])
-    return loudest > min(heard.array.aliasing_hz(), HIGHEST_HZ) or loudest < LOWEST_HZ
-
-
 def _narrow_band(heard: Surveyed, n_sources: int) -> Found:
     """Peaks of a beam's power at the loudest bins."""
-    loud = np.flatnonzero(heard.spectrum >= 0.1 * heard.spectrum.max())
-    azimuth, elevation = torch.tensor(heard.grid.azimuth), torch.tensor(heard.grid.elevation)
-    A = far_field(heard.array, azimuth, elevation, frequencies=heard.frequencies[loud]).matrix().to(torch.complex64)
-    power = ((heard.R[loud] @ A) * A.conj()).real.sum(1) / A.abs().square().sum(1)
-    total = power.sum(0).double().numpy()
+    total = beam_power(heard.array, heard.grid, heard.frequencies, heard.R, heard.spectrum)
     return _at(heard, map_peaks(total, heard.grid, n_sources), total - total.min(), "narrow-band")
 
 
