@@ -308,11 +308,14 @@ def _wiener(
         # Half-overlapping frames tell the first separation as much as the guided one learns from twice as many.
         wide = STFT(wide.n_fft, wide.n_fft // 2)
 
+    # Variances for the guided separation need no finer frames.
+    brief = STFT(short.n_fft, short.n_fft // 2)
+
     def make(stretches: Stretches | None) -> Decoder:
         separation = AuxIVA(model="banded", update="iss", n_iter=N_ITER, n_sweeps=1, loading=1e-3)
         first = WarmStart(SDWMWF(masks(wide, stretches)), separation)
-        guide = MultichannelWiener(first, short, wide, strength=GUIDE_STRENGTH)
-        return last(MultichannelWiener(GuidedIVA(guide, widest, short), short, widest, strength=STRENGTH))
+        guide = MultichannelWiener(first, brief, wide, strength=GUIDE_STRENGTH)
+        return last(MultichannelWiener(GuidedIVA(guide, widest, brief), short, widest, strength=STRENGTH))
 
     return make, short
 
