@@ -128,6 +128,9 @@ _PLAIN: Final = {
 
 METHODS: Final = tuple(sorted([*_PLAIN, "auto", "denoise", "diffusion", "guided", "network", "wiener", "wpe"]))
 
+SUITED_TO_ROOMS: Final = ("auto", "diffusion", "network", "wiener", "wpe")
+"""Methods whose windows depend on the reverberation."""
+
 _LINEAR_ONLY: Final = ("auxiva", "auxiva-laplace", "fdica", "ilrma", "lcmv", "online", "overiva", "tiss")
 """Methods that separate at most as many sources as there are microphones."""
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from arrayscene.activity import active_level_db, active_segments
 from arrayscene.array import MicrophoneArray
-from arrayscene.choice import Choice, choose
+from arrayscene.choice import SUITED_TO_ROOMS, Choice, choose
 from arrayscene.diagnosis import suspicion
 from arrayscene.diarisation import cut
 from arrayscene.errors import GeometryError, ShapeError
@@ -178,14 +178,15 @@ def _network(weights: str | Path | None, method: str) -> SceneNet | None:
 
 
 def _choose(method: str, good: Recording, heard: Heard, guided: bool, network: SceneNet | None, draws: int | None) -> Choice:
+    n_sources = max((len(ids) for ids in heard.active), default=0)
     return choose(
         method,
         n_mics=good.n_mics,
-        n_sources=max((len(ids) for ids in heard.active), default=0),
+        n_sources=n_sources,
         duration=good.duration,
         sample_rate=good.sample_rate,
         guided=guided,
-        reverberation=_reverberation(good),
+        reverberation=_reverberation(good) if n_sources > 1 and method in SUITED_TO_ROOMS else None,
         network=network,
         draws=draws,
     )

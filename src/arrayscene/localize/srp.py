@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from arrayscene.array import MicrophoneArray
 from arrayscene.constants import SPEED_OF_SOUND
 from arrayscene.errors import ShapeError
+from arrayscene.linalg import squared_abs
 from arrayscene.localize.grid import Grid, direction_grid
 from arrayscene.localize.peaks import Directions, find_directions
 from arrayscene.response import Response, far_field
@@ -221,7 +222,7 @@ class SRPPHAT(nn.Module):
         """(pair, freq, time) coherence of frames over some of them, and (freq, time) their level."""
         first, second = self.pairs.T
         part = y[self.mics]
-        own = _smooth(part.abs().square())
+        own = _smooth(squared_abs(part))
         cross = _smooth(part[first] * part[second].conj())
         return cross / (own[first] * own[second]).sqrt().clamp_min(1e-20), own.mean(0)
 
