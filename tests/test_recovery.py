@@ -19,6 +19,7 @@ from arrayscene.errors import ArraySceneError, GeometryError, RecordingError, Sh
 from arrayscene.metrics import angular_error, match_sources, si_sdr
 from arrayscene.recording import Recording
 from arrayscene.recovery import recover
+from arrayscene.report.scene_json import scene_to_dict
 from arrayscene.scene import Scene, Source
 from arrayscene.simulate import SimulatedScene, Talker, simulate_scene
 from arrayscene.voices import load_voice
@@ -294,6 +295,21 @@ def test_a_very_short_recording_is_tried_with_a_warning(truth: SimulatedScene, s
         assert all(source.signal.shape == (recording.n_samples,) for source in found.sources)
         assert all(np.isfinite(source.signal).all() for source in found.sources)
     assert len(found.sources) == 2
+    assert len(recover(recording).sources) <= 2
+
+
+def test_a_tone_above_the_aliasing_limit_is_one_source_that_may_be_elsewhere() -> None:
+    hertz, delays = 5000.0, ARRAY.positions @ np.array([np.cos(0.5), np.sin(0.5), 0.0]) / 343.2
+    generator = np.random.default_rng(0)
+    samples = np.sin(2 * np.pi * hertz * (np.arange(RATE) / RATE + delays[:, None])) + 0.01 * generator.standard_normal((4, RATE))
+    found = recover(Recording(0.1 * samples.astype(np.float32), RATE, ARRAY))
+    assert len(found.sources) == 1
+    fitting = [found.sources[0].azimuth, *(azimuth for azimuth, _ in found.sources[0].alternatives)]
+    assert len(fitting) > 2
+    assert min(abs(azimuth - 0.5) for azimuth in fitting if azimuth is not None) < 0.05
+    assert warned(found, "tone")
+    assert warned(found, "spatial aliasing")
+    assert scene_to_dict(found)["sources"][0]["ambiguity"] == "aliasing"
 
 
 def test_a_long_recording_is_joined_from_blocks_without_clicks(truth: SimulatedScene, monkeypatch: pytest.MonkeyPatch) -> None:

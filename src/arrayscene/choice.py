@@ -134,6 +134,9 @@ _PLAIN: Final = {
 
 METHODS: Final = tuple(sorted([*_PLAIN, "auto", "denoise", "diffusion", "guided", "network", "wiener", "wpe"]))
 
+SUITED_TO_ROOMS: Final = ("auto", "diffusion", "network", "wiener", "wpe")
+"""Methods whose windows depend on the reverberation."""
+
 _LINEAR_ONLY: Final = ("auxiva", "auxiva-laplace", "fdica", "ilrma", "lcmv", "online", "overiva", "tiss")
 """Methods that separate at most as many sources as there are microphones."""
 
@@ -320,11 +323,14 @@ def _wiener(
         # Half-overlapping frames tell the first separation as much as the guided one learns from twice as many.
         wide = STFT(wide.n_fft, wide.n_fft // 2)
 
+    # Variances for the guided separation need no finer frames; the network does.
+    brief = short if refined >= GUIDED_BY_NETWORK else STFT(short.n_fft, short.n_fft // 2)
+
     def make(stretches: Stretches | None) -> Decoder:
         separation = AuxIVA(model="banded", update="iss", n_iter=N_ITER, n_sweeps=1, loading=1e-3)
         first = WarmStart(SDWMWF(masks(wide, stretches)), separation)
-        guide = better(MultichannelWiener(first, short, wide, strength=GUIDE_STRENGTH), GUIDED_BY_NETWORK)
-        return better(MultichannelWiener(GuidedIVA(guide, widest, short), short, widest, strength=STRENGTH))
+        guide = better(MultichannelWiener(first, brief, wide, strength=GUIDE_STRENGTH), GUIDED_BY_NETWORK)
+        return better(MultichannelWiener(GuidedIVA(guide, widest, brief), short, widest, strength=STRENGTH))
 
     return make, short
 

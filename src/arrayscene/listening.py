@@ -8,12 +8,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from arrayscene.diarisation import cut
+from arrayscene.linalg import covariance
 from arrayscene.localize import OMP, SRPPHAT, Directions, Grid, find_directions, localization_stft
 from arrayscene.localize.grid import embed
+from arrayscene.localize.narrow_band import alternatives, beam_power, is_above_voting, is_narrow, tone_remark
 from arrayscene.localize.omp import MANY_MICS, WELL_EXPLAINED
 from arrayscene.localize.speakers import SpeakerVotes
+from arrayscene.localize.spectrum import map_peaks
+from arrayscene.localize.srp import LOWEST_HZ
 from arrayscene.localize.wandering import window_peaks
 from arrayscene.recording import Recording
 from arrayscene.scene import SoundMap
@@ -44,6 +49,9 @@ class Heard(NamedTuple):
         sound_map: power over direction and time.
         n_dropped: directions found in one block of many, and left out.
         peaks: (window, k) where most votes lie in every short window, in the embedding of the array's grid.
+        alternatives: for every source, (azimuth, elevation) in radians of other directions in which its sound, a tone, is heard
+            alike; None where not known. Nothing for wide sounds.
+        remarks: sentences on what the directions may be worth.
     """
 
     azimuth: NDArray[np.float64]
@@ -53,6 +61,8 @@ class Heard(NamedTuple):
     sound_map: SoundMap
     n_dropped: int
     peaks: NDArray[np.float64]
+    alternatives: Sequence[Sequence[tuple[float | None, float | None]]] = ()
+    remarks: Sequence[str] = ()
 
 
 def blocks(recording: Recording, dc: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.float32]]]:
@@ -103,11 +113,13 @@ def listen(
     many = recording.n_mics >= MANY_MICS and given is None and activity is None and (n_sources is None or n_blocks == 1)
     pursuit = OMP(recording.array, stft.frequencies(recording.sample_rate)) if many else None
     columns = _Columns(recording, len(srp.grid.azimuth))
+    tones = _Tones(recording, srp.grid, stft.frequencies(recording.sample_rate))
     speakers = None
     if activity is not None and given is None:
         speakers = SpeakerVotes(srp, stft, recording.sample_rate, list(activity.values()))
     sounding: list[list[int]] = []
     votes: list[NDArray[np.float64]] = []
+    n_votes: list[float] = []
     believed: list[Directions | None] = []
     heaps: list[NDArray[np.float64]] = []
     for number, (start, samples) in enumerate(blocks(recording, dc)):
@@ -116,6 +128,8 @@ def listen(
         survey = srp.survey(y)
         votes.append(survey.by_band)
         heaps.append(window_peaks(survey, srp.grid, samples.shape[-1] / recording.sample_rate))
+        n_votes.append(survey.n_votes)
+        tones.add(y)
         directions = None if pursuit is None else pursuit(y, n_sources)
         if pursuit is not None and directions is not None and pursuit.unexplained(y, directions) >= WELL_EXPLAINED:
             directions = None
@@ -135,11 +149,51 @@ def listen(
     if speakers is not None:
         assert activity is not None
         return Heard(*speakers.directions(list(activity)), sounding, sound_map, 0, peaks)
-    if n_sources is not None and believed[0] is None:
+    if tones.found():
+        heard = Heard(*tones.directions(n_sources or 1), [], sound_map, 0, peaks, remarks=[tones.remark()])
+        heard = heard._replace(active=[list(range(len(heard.azimuth)))] * len(votes))
+    elif n_sources is not None and believed[0] is None:
         found = find_directions(np.sum(votes, axis=0), srp.grid, n_sources)
-        return Heard(*found, [list(range(len(found.azimuth)))] * len(votes), sound_map, 0, peaks)
-    per_block = [better or find_directions(vote, srp.grid) for better, vote in zip(believed, votes, strict=True)]
-    return _join(per_block, srp.grid, sound_map, peaks)
+        heard = Heard(*found, [list(range(len(found.azimuth)))] * len(votes), sound_map, 0, peaks)
+    else:
+        per_block = [
+            better or find_directions(vote, srp.grid, unaliased=srp.unaliased, n_votes=worth)
+            for better, vote, worth in zip(believed, votes, n_votes, strict=True)
+        ]
+        heard = _join(per_block, srp.grid, sound_map, peaks)
+    return heard._replace(alternatives=tones.alternatives(heard.azimuth, heard.elevation))
+
+
+class _Tones:
+    """Collects what tells whether all sound is a tone that nobody can vote for, and where it may come from."""
+
+    def __init__(self, recording: Recording, grid: Grid, frequencies: Tensor) -> None:
+        assert recording.array is not None
+        self.array, self.grid, self.frequencies = recording.array, grid, frequencies
+        self.spectrum = np.zeros(len(frequencies))
+        self.R = torch.zeros(len(frequencies), recording.n_mics, recording.n_mics, dtype=torch.complex64)
+
+    def add(self, y: Tensor) -> None:
+        spectrum = torch.view_as_real(y).square().sum((0, 2, 3)).double().numpy()
+        # Rumble below is no sound that a direction could be told of.
+        spectrum[self.frequencies.numpy() < LOWEST_HZ / 2] = 0
+        self.spectrum += spectrum
+        if is_narrow(spectrum):
+            self.R += covariance(y) * y.shape[-1]
+
+    def found(self) -> bool:
+        return is_above_voting(self.array, self.frequencies, self.spectrum)
+
+    def directions(self, n_sources: int) -> Directions:
+        power = beam_power(self.array, self.grid, self.frequencies, self.R, self.spectrum)
+        return map_peaks(power, self.grid, n_sources)
+
+    def alternatives(self, azimuth: NDArray[Any], elevation: NDArray[Any]) -> list[list[tuple[float | None, float | None]]]:
+        pairs = zip(azimuth.tolist(), elevation.tolist(), strict=True)
+        return [alternatives(self.array, self.grid, *pair, self.frequencies, self.spectrum) for pair in pairs]
+
+    def remark(self) -> str:
+        return tone_remark(self.frequencies, self.spectrum)
 
 
 def _join(per_block: list[Directions], grid: Grid, sound_map: SoundMap, peaks: NDArray[np.float64]) -> Heard:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from arrayscene.choice import SHORTEST_TO_LEARN, Choice
@@ -78,6 +79,13 @@ def warnings_about(
     if not len(heard.azimuth):
         found.append(
             "No direction stands out of the noise; say how many sources there are, or check the array and the channel order."
+        )
+    found += heard.remarks
+    alike = sorted({round(np.degrees(azimuth)) for others in heard.alternatives for azimuth, _ in others if azimuth is not None})
+    if alike:
+        found.append(
+            f"The sound is so narrow and so high that this array hears it alike from other directions (spatial aliasing): azimuth"
+            f" {', '.join(map(str, alike))} degrees."
         )
     if heard.n_dropped:
         found.append(f"{heard.n_dropped} directions were heard in one half minute only and left out.")

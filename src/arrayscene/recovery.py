@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from arrayscene.activity import active_level_db, active_segments
 from arrayscene.array import MicrophoneArray
-from arrayscene.choice import Choice, choose, method_called
+from arrayscene.choice import SUITED_TO_ROOMS, Choice, choose, method_called
 from arrayscene.diagnosis import suspicion
 from arrayscene.diarisation import cut
 from arrayscene.errors import GeometryError, ShapeError
@@ -216,7 +216,7 @@ def _own(weights: str | FilePath | None, method: str) -> tuple[SceneNet | None, 
 def _followed(good: Recording, heard: Heard, moving: bool | None, n_sources: int | None, report: Progress) -> Tracks | None:
     """Tracks of the sources, where they move or are said to; None where they are at rest, or cannot be followed."""
     assert good.array is not None
-    if moving is None and good.duration >= SHORTEST_TRACKS:
+    if moving is None and good.duration >= SHORTEST_TRACKS and not heard.remarks:
         suspected = wanders(heard.peaks, direction_grid(good.array), heard.azimuth, heard.elevation)
     else:
         suspected = bool(moving)
@@ -249,14 +249,15 @@ def _choose(
     prior: SpeechPrior | None,
     draws: int | None,
 ) -> Choice:
+    n_sources = max((len(ids) for ids in heard.active), default=0)
     return choose(
         method,
         n_mics=good.n_mics,
-        n_sources=max((len(ids) for ids in heard.active), default=0),
+        n_sources=n_sources,
         duration=good.duration,
         sample_rate=good.sample_rate,
         guided=guided,
-        reverberation=_reverberation(good),
+        reverberation=_reverberation(good) if n_sources > 1 and method in SUITED_TO_ROOMS else None,
         network=network,
         prior=prior,
         draws=draws,
@@ -303,6 +304,7 @@ def _measure(
                 name=None if names is None else names[n],
                 uncertainty=unmixed.uncertainty[n] if unmixed.uncertainty else None,
                 path=None if tracks is None else _path(tracks.tracks[n]),
+                alternatives=heard.alternatives[n] if heard.alternatives else (),
             )
         )
     report("measure", 1.0)

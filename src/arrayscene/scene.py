@@ -75,6 +75,8 @@ class Source:
         uncertainty: how far the signal may be off; None where the decoder does not say.
         path: where it is at each moment, if it moves; `azimuth` and `elevation` are then those of its mean direction while it
             sounds. None for a source at rest.
+        alternatives: (azimuth, elevation) in radians, None where not known, of other directions in which its sound is heard
+            alike: that of a tone too high for the array. Mirror images, which every sound of some arrays has, are not among them.
     """
 
     azimuth: float | None
@@ -87,6 +89,7 @@ class Source:
     name: str | None = None
     uncertainty: Uncertainty | None = None
     path: Path | None = None
+    alternatives: Sequence[tuple[float | None, float | None]] = ()
 
 
 @dataclass(frozen=True)

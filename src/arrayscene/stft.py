@@ -119,10 +119,10 @@ class STFT(nn.Module):
 
     def _synthesise(self, frames: Tensor) -> Tensor:
         blocks: Tensor = torch.fft.irfft(frames.mT, n=self.n_fft, dim=-1)
-        blocks = blocks * self.dual.to(blocks.dtype)
         n_frames, ratio = blocks.shape[-2], self.n_fft // self.hop
+        dual = self.dual.to(blocks.dtype).reshape(ratio, self.hop)
         parts = blocks.reshape(*blocks.shape[:-1], ratio, self.hop)
         out = blocks.new_zeros((*blocks.shape[:-2], n_frames + ratio - 1, self.hop))
         for i in range(ratio):
-            out[..., i : i + n_frames, :] += parts[..., i, :]
+            out[..., i : i + n_frames, :].addcmul_(parts[..., i, :], dual[i])
         return out.flatten(-2)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from arrayscene.bench import make_scenes, run
-from arrayscene.bench.page import HEADINGS, markdown, rows, write
+from arrayscene.bench.page import HEADINGS, markdown, quality_over_time, rows, write
 from arrayscene.bench.peers import peers
 from arrayscene.bench.run import Result
 from arrayscene.errors import RecordingError, ShapeError
@@ -70,3 +70,22 @@ def test_the_page_is_a_table_and_a_picture(tmp_path: Path) -> None:
     assert "auto, counting" in table.read_text()
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["separation.md", "separation.png"]
+
+
+def test_names_in_the_picture_do_not_overlap() -> None:
+    nan = float("nan")
+    names = [f"a method with a long name {number}" for number in range(9)]
+    bench = [
+        Result(name, "triangle", 5.0 + 0.05 * number, 5.0, nan, nan, True, 2.0 + 0.03 * (number % 3), 100.0)
+        for number, name in enumerate(names)
+    ]
+    figure = quality_over_time(bench)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert sorted(text.get_text() for text in axes.texts) == names
+    frame = axes.get_window_extent()
+    for number, box in enumerate(boxes):
+        assert frame.x0 <= box.x0 < box.x1 <= frame.x1
+        for other in boxes[:number]:
+            assert min(box.x1, other.x1) <= max(box.x0, other.x0) or min(box.y1, other.y1) <= max(box.y0, other.y0)

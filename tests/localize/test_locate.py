@@ -11,6 +11,8 @@ from arrayscene.errors import GeometryError, RecordingError, ShapeError
 from arrayscene.localize import Located, locate
 from arrayscene.localize.measuring import known_distances
 from arrayscene.recording import Recording
+from arrayscene.simulate import random_talkers, simulate_scene
+from arrayscene.voices import load_voice, voice_names
 
 USB = MicrophoneArray.preset("respeaker-usb-4")
 SIX = MicrophoneArray.preset("respeaker-6")
@@ -273,3 +275,15 @@ def test_a_short_line_tells_the_distance_of_a_near_source(place: tuple[float, fl
     assert abs(source.distance - np.hypot(*place[:2])) < 3 * source.distance_error
     (far,) = locate(heard(line, (bursts(2.0, 3), (60.0, 0.0)))).sources
     assert far.distance is None
+
+
+@pytest.mark.parametrize("rate", [8000, 16000])
+def test_a_wide_triangle_makes_no_ghosts_of_two_talkers(rate: int) -> None:
+    triangle, room, center = MicrophoneArray.circular(3, 0.1), (6.0, 5.0, 2.8), (3.2, 2.3, 1.2)
+    for seed in (0, 1, 5):
+        voices = [load_voice(name, rate)[: 4 * rate] for name in voice_names()[seed % 4 :][:2]]
+        talkers = random_talkers(voices, room_size=room, array_center=center, seed=seed, separation=np.deg2rad(50))
+        made = simulate_scene(
+            triangle, talkers, sample_rate=rate, room_size=room, t60=0.3, array_center=center, snr_db=25, seed=seed
+        )
+        assert azimuths(locate(made.recording)) == pytest.approx(sorted(np.degrees(made.directions[:, 0])), abs=5)

@@ -82,3 +82,22 @@ def test_a_peak_that_few_bands_see_does_not_count_unless_they_see_nothing_else()
     assert sorted(degrees(find_directions(bands, RING).azimuth)) == pytest.approx([0, 60], abs=2)
     tone = np.stack([sources if band != 5 else 3 * votes([(150, 1.0)]) for band in range(12)])
     assert sorted(degrees(find_directions(tone, RING).azimuth)) == pytest.approx([0, 60, 150], abs=2)
+
+
+def test_a_peak_in_bands_that_alias_alone_is_a_copy() -> None:
+    source, copy = votes([(0, 1.0)], background=0.05), votes([(0, 0.2), (100, 3.0)])
+    bands = np.stack([source] * 6 + [source, copy, copy])
+    low = np.arange(9) < 6
+    assert degrees(find_directions(bands, RING, unaliased=low).azimuth) == pytest.approx([0], abs=2)
+    assert len(find_directions(bands, RING).azimuth) == 2
+    # What the user says is believed, and where there is nothing else, a copy is as good as any.
+    assert len(find_directions(bands, RING, 2, unaliased=low).azimuth) == 2
+    assert degrees(find_directions(bands[6:] - source, RING, unaliased=low[6:]).azimuth) == pytest.approx([100], abs=2)
+
+
+def test_a_dozen_votes_are_not_a_dozen_sources() -> None:
+    few = np.zeros(len(RING.azimuth))
+    few[np.random.default_rng(3).integers(0, len(few), 8)] = 1.0
+    few[10] = 12.0
+    assert len(find_directions(few, RING).azimuth) > 1
+    assert degrees(find_directions(few, RING, n_votes=few.sum()).azimuth) == pytest.approx([np.degrees(RING.azimuth[10])], abs=3)

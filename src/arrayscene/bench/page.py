@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from arrayscene.array_files import write_whole
+from arrayscene.bench.labels import label_points
 from arrayscene.bench.peers import PEERS, importable
 from arrayscene.bench.run import COUNTING, Bench, Result
 from arrayscene.bench.scenes import SETS
@@ -61,22 +62,30 @@ def quality_over_time(bench: Bench) -> Figure:
     from matplotlib.figure import Figure
 
     kinds = list(dict.fromkeys(result.kind for result in bench))
-    figure = Figure(figsize=(9.0, 3.6 * len(kinds)), dpi=150, layout="constrained")
-    for axes, kind in zip(np.atleast_1d(figure.subplots(len(kinds), 1)), kinds, strict=True):
-        for method in dict.fromkeys(result.method for result in bench if result.kind == kind):
-            mine = [r for r in bench if (r.kind, r.method) == (kind, method)]
-            seconds, gain = _mean(mine, lambda r: r.seconds), _mean(mine, lambda r: r.gain_db)
-            colour = source_colour(1 if method in (*METHODS, COUNTING) else 2).fill
-            axes.plot(seconds, gain, "o", color=colour)
-            axes.annotate(method, (seconds, gain), xytext=(4, 3), textcoords="offset points", fontsize=7, color=colour)
+    figure = Figure(figsize=(9.0, 4.2 * len(kinds)), dpi=150, layout="constrained")
+    panels = np.atleast_1d(figure.subplots(len(kinds), 1))
+    named = []
+    for axes, kind in zip(panels, kinds, strict=True):
+        methods = list(dict.fromkeys(result.method for result in bench if result.kind == kind))
+        of_method = [[r for r in bench if (r.kind, r.method) == (kind, method)] for method in methods]
+        points = [(_mean(mine, lambda r: r.seconds), _mean(mine, lambda r: r.gain_db)) for mine in of_method]
+        colours = [source_colour(1 if method in (*METHODS, COUNTING) else 2).fill for method in methods]
+        for point, colour in zip(points, colours, strict=True):
+            axes.plot(*point, "o", color=colour, markersize=5)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter("{x:g}")
-        # Room for the names, which stand to the right of their points.
-        axes.set_xlim(right=axes.get_xlim()[1] * 2)
+        # Room for the names, which stand beside their points.
+        left, right = axes.get_xlim()
+        axes.set_xlim(left / 1.3, right * 2)
         axes.margins(y=0.15)
         axes.set(title=SETS[kind].title, xlabel="seconds a scene (one thread)", ylabel="SI-SDR gain (dB)")
         axes.grid(alpha=0.3)
+        named.append((axes, points, methods, colours))
+    figure.draw_without_rendering()
+    for axes, points, methods, colours in named:
+        axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
+        label_points(axes, points, methods, colours)
     return figure
 
 

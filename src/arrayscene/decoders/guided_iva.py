@@ -17,7 +17,7 @@ from arrayscene.decoders.demixing import (
 )
 from arrayscene.decoders.majorization import whitened
 from arrayscene.decoders.source_models import source_weights
-from arrayscene.decoders.transforms import at_frequencies_of, frequencies_of, resynthesised
+from arrayscene.decoders.transforms import Resynthesising, at_frequencies_of, decode_samples, frequencies_of
 from arrayscene.errors import ShapeError
 from arrayscene.kernels import exact_covariance, iss_update, output_power, source_covariances
 from arrayscene.linalg import load_diagonal
@@ -28,7 +28,7 @@ LOADING = 1e-4
 """Relative diagonal loading of the recording's covariance in the start."""
 
 
-class GuidedIVA(LinearSeparation):
+class GuidedIVA(Resynthesising, LinearSeparation):
     """The linear separation that another decoder's sources ask for: a demixing matrix learnt with their variances.
 
     minimises sum_k sum_t |w_k^H y(t)|^2 / v_k(t) - 2 T log |det W| with v_k(f, t) held at the variance of the guide's source k,
@@ -58,11 +58,12 @@ class GuidedIVA(LinearSeparation):
             raise ShapeError(f"GuidedIVA: {type(guide).__name__} learns block by block; take one of whole recordings")
         self.guide, self.stft, self.guide_stft, self.n_iter, self.reference = guide, stft, guide_stft, n_iter, reference
 
-    def init(self, y: Tensor, response: Response | None = None, *, generator: torch.Generator | None = None) -> DemixingState:
+    def init_samples(
+        self, y: Tensor, samples: Tensor, response: Response | None, generator: torch.Generator | None
+    ) -> DemixingState:
         """Run the guide and learn the demixing matrix from its variances."""
-        samples = resynthesised(y, self.stft, "GuidedIVA")
         known = at_frequencies_of(self.guide_stft, response)
-        x = self.guide(self.guide_stft(samples), known, generator=generator).x
+        x = decode_samples(self.guide, self.guide_stft, samples, known, generator).x
         x = self.stft(self.guide_stft.inverse(x, samples.shape[-1]))[..., : y.shape[-1]]
         n_sources, n_mics = x.shape[-3], y.shape[-3]
         check_count("GuidedIVA", n_sources, n_mics)

@@ -2,12 +2,45 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
+from arrayscene.decoders.base import Decoder, Estimate
 from arrayscene.errors import ShapeError
 from arrayscene.response import AtFrequencies, Response
 from arrayscene.stft import STFT
+
+
+class Resynthesising(Decoder):
+    """A decoder that needs the samples behind its frames, for a transform of its own (abstract).
+
+    A subclass gives `init_samples`, and the `stft` of the frames that come in.
+    """
+
+    stft: STFT
+
+    def init(self, y: Tensor, response: Response | None = None, *, generator: torch.Generator | None = None) -> Any:
+        """State, learnt from the whole recording."""
+        samples = resynthesised(y, self.stft, type(self).__name__)
+        # Filters ring on for a moment after a recording that breaks off.
+        return self.init_samples(y, nn.functional.pad(samples, (0, self.stft.n_fft)), response, generator)
+
+    def init_samples(self, y: Tensor, samples: Tensor, response: Response | None, generator: torch.Generator | None) -> Any:
+        """The same where the samples (..., mic, sample) of y, and silence behind them, are known."""
+        raise NotImplementedError
+
+
+def decode_samples(
+    decoder: Decoder, stft: STFT, samples: Tensor, response: Response | None, generator: torch.Generator | None
+) -> Estimate:
+    """What a decoder makes of samples (..., mic, sample) in the frames of `stft`; made once, however deep decoders are nested."""
+    y = stft(samples)
+    if not isinstance(decoder, Resynthesising):
+        estimate: Estimate = decoder(y, response, generator=generator)
+        return estimate
+    return decoder.step(y, decoder.init_samples(y, samples, response, generator))[0]
 
 
 def resynthesised(y: Tensor, stft: STFT, who: str) -> Tensor:
@@ -19,7 +52,8 @@ def resynthesised(y: Tensor, stft: STFT, who: str) -> Tensor:
         raise ShapeError(f"{who}: frames of {y.shape[-2]} frequencies came; its STFT makes {stft.n_freqs}")
     n_samples = max(y.shape[-1] * stft.hop - stft.latency, stft.hop)
     missing = stft.n_frames(n_samples) - y.shape[-1]
-    samples = stft.inverse(nn.functional.pad(y, (0, missing)), n_samples)
+    # Padded as transforms leave frames in memory: the inverse is several times as fast so.
+    samples = stft.inverse(nn.functional.pad(y.mT, (0, 0, 0, missing)).mT, n_samples)
     # Up to a hop after the recording's end is rounding alone, which in frames of its own would count as sound from somewhere.
     rounding = 8 * torch.finfo(samples.dtype).eps * samples.detach().abs().amax(dim=(-2, -1), keepdim=True)
     return torch.where(samples.abs() > rounding, samples, 0)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from arrayscene.decoders.base import Decoder, Estimate
 from arrayscene.decoders.quality import condition
-from arrayscene.decoders.transforms import at_frequencies_of, frequencies_of, resynthesised
+from arrayscene.decoders.transforms import Resynthesising, at_frequencies_of, decode_samples, frequencies_of
 from arrayscene.errors import ShapeError
 from arrayscene.kernels import image_statistics, multichannel_wiener
 from arrayscene.linalg import fit_response, squared_abs
@@ -37,7 +37,7 @@ class WienerState(NamedTuple):
     position: int
 
 
-class MultichannelWiener(Decoder):
+class MultichannelWiener(Resynthesising):
     """A linear pilot in a long window, then a full-rank multichannel Wiener filter in a short one.
 
     The pilot's sources are projected back to all microphones. Each image, and what they leave of the recording, gives a spatial
@@ -79,9 +79,10 @@ class MultichannelWiener(Decoder):
         self.pilot, self.stft, self.pilot_stft = pilot, stft, pilot_stft
         self.floor, self.noise, self.strength, self.reference = floor, noise, strength, reference
 
-    def init(self, y: Tensor, response: Response | None = None, *, generator: torch.Generator | None = None) -> WienerState:
+    def init_samples(
+        self, y: Tensor, samples: Tensor, response: Response | None, generator: torch.Generator | None
+    ) -> WienerState:
         """Run the pilot and take its statistics."""
-        samples = resynthesised(y, self.stft, "MultichannelWiener")
         images = self.stft(self._pilot_images(samples, response, generator))[..., : y.shape[-1]]
         variances, covariances = image_statistics(y, images, self.floor)
         linear = images[..., self.reference, :, :]
@@ -111,9 +112,10 @@ class MultichannelWiener(Decoder):
     def _pilot_images(self, samples: Tensor, response: Response | None, generator: torch.Generator | None) -> Tensor:
         """(..., source, mic, sample): the pilot's sources as heard at every microphone."""
         known = at_frequencies_of(self.pilot_stft, response)
-        x, found, _ = self.pilot(self.pilot_stft(samples), known, generator=generator)
+        x, found, _ = decode_samples(self.pilot, self.pilot_stft, samples, known, generator)
         if found is None:
             raise ShapeError(f"MultichannelWiener: the pilot {type(self.pilot).__name__} returns no response; take one that does")
-        A = found.matrix().to(x.dtype)
-        images = torch.einsum("...fms,...sft->...smft", A, x)
-        return self.pilot_stft.inverse(images, samples.shape[-1])
+        # (source, mic, frame, freq) in memory, as the inverse transform reads it; from other orders it takes three times as long.
+        A = found.matrix().to(x.dtype).transpose(-3, -1).contiguous()
+        images = A[..., :, :, None, :] * x.mT.contiguous()[..., :, None, :, :]
+        return self.pilot_stft.inverse(images.mT, samples.shape[-1])

@@ -9,22 +9,17 @@ import torch
 from numpy.typing import NDArray
 
 from arrayscene.localize.grid import embed, to_angles, to_vectors, with_zenith
-from arrayscene.localize.look_alikes import effective_bins
 from arrayscene.localize.music import MUSIC, NormMUSIC
+from arrayscene.localize.narrow_band import beam_power, is_above_voting
 from arrayscene.localize.omp import MANY_MICS, OMP, WELL_EXPLAINED
 from arrayscene.localize.peaks import KERNEL, Directions, find_peaks, mean_directions, own_votes
 from arrayscene.localize.spectrum import Spectrum, map_peaks
-from arrayscene.localize.srp import HIGHEST_HZ, LOWEST_HZ
 from arrayscene.localize.srp_map import SRPMap
 from arrayscene.localize.surveyed import Surveyed
 from arrayscene.localize.viewpoints import Place, candidate_directions, cross, matched
-from arrayscene.response import far_field
 
 METHODS = ("auto", "votes", "music", "normmusic", "srp")
 SPECTRA: dict[str, type[Spectrum]] = {"music": MUSIC, "normmusic": NormMUSIC, "srp": SRPMap}
-
-NARROW = 4.0
-"""Bins over which a sound must spread at least not to be called narrow: a tone fills two or three."""
 
 PLAIN = 0.05
 """Share of the covariance, in proportion to the dimensions that are left, that K sources leave over where there are K and hardly
@@ -63,12 +58,12 @@ class Found:
 
 def find(heard: Surveyed, n_sources: int | None, method: str) -> Found:
     """Where the sources are."""
-    if not heard.views and method in ("auto", "votes") and _too_narrow(heard):
+    if not heard.views and method in ("auto", "votes") and is_above_voting(heard.array, heard.frequencies, heard.spectrum):
         return _narrow_band(heard, n_sources or 1)
     if heard.views:
         return _placed(heard, n_sources)
     votes = heard.survey.by_band
-    chosen, support = find_peaks(votes, heard.grid, n_sources)
+    chosen, support = find_peaks(votes, heard.grid, n_sources, unaliased=heard.srp.unaliased, n_votes=heard.survey.n_votes)
     if method in SPECTRA and chosen:
         spectrum = SPECTRA[method](heard.array, heard.frequencies, grid=heard.grid)
         n = min(len(chosen), heard.array.n_mics - 1)
@@ -91,21 +86,9 @@ def _judged(heard: Surveyed, found: Found) -> Found:
     return replace(found, directions=directions, indices=[found.indices[n] for n in order])
 
 
-def _too_narrow(heard: Surveyed) -> bool:
-    """Whether all sound lies in a few bins where directions repeat, or where nobody votes."""
-    if effective_bins(heard.spectrum) >= NARROW:
-        return False
-    loudest = float(heard.frequencies[int(np.argmax(heard.spectrum))])
-    return loudest > min(heard.array.aliasing_hz(), HIGHEST_HZ) or loudest < LOWEST_HZ
-
-
 def _narrow_band(heard: Surveyed, n_sources: int) -> Found:
     """Peaks of a beam's power at the loudest bins."""
-    loud = np.flatnonzero(heard.spectrum >= 0.1 * heard.spectrum.max())
-    azimuth, elevation = torch.tensor(heard.grid.azimuth), torch.tensor(heard.grid.elevation)
-    A = far_field(heard.array, azimuth, elevation, frequencies=heard.frequencies[loud]).matrix().to(torch.complex64)
-    power = ((heard.R[loud] @ A) * A.conj()).real.sum(1) / A.abs().square().sum(1)
-    total = power.sum(0).double().numpy()
+    total = beam_power(heard.array, heard.grid, heard.frequencies, heard.R, heard.spectrum)
     return _at(heard, map_peaks(total, heard.grid, n_sources), total - total.min(), "narrow-band")
 
 
@@ -177,8 +160,8 @@ def _placed(heard: Surveyed, n_sources: int | None) -> Found:
     """Places of the sources of a wide array, from the directions that its parts see."""
     chosen, rays, votes, supports = [], [], [], []
     n_bands = min(len(srp.bands) for srp in heard.srps)
-    for view, survey in zip(heard.views, heard.surveys, strict=True):
-        indices, support = find_peaks(survey.by_band, view.grid, n_sources)
+    for view, srp, survey in zip(heard.views, heard.srps, heard.surveys, strict=True):
+        indices, support = find_peaks(survey.by_band, view.grid, n_sources, unaliased=srp.unaliased, n_votes=survey.n_votes)
         azimuth, elevation = mean_directions(survey.votes, view.grid, indices)
         chosen.append(indices)
         supports.append(support)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from arrayscene.array import MicrophoneArray
@@ -15,6 +14,7 @@ from arrayscene.health import check
 from arrayscene.localize.finding import METHODS, SPECTRA, Found, find
 from arrayscene.localize.located import Located
 from arrayscene.localize.measuring import measure
+from arrayscene.localize.narrow_band import tone_remark
 from arrayscene.localize.surveyed import Surveyed
 from arrayscene.naming import one_of
 from arrayscene.preparing import usable, with_array
@@ -98,11 +98,7 @@ def _doubts(heard: Surveyed, found: Found, n_sources: int | None) -> list[str]:
     if n_sources is not None and len(found.directions.azimuth) < n_sources:
         sentences.append(f"{n_sources} sources were asked for, {len(found.directions.azimuth)} can be told apart.")
     if found.method == "narrow-band":
-        loudest = float(heard.frequencies[int(np.argmax(heard.spectrum))])
-        sentences.append(
-            f"The sound is a tone at about {loudest:.0f} Hz: in a room its reflections cannot be told from it, and directions"
-            " of tones are doubtful."
-        )
+        sentences.append(tone_remark(heard.frequencies, heard.spectrum))
     unsupported = int((found.directions.support < UNSUPPORTED).sum()) if found.method in SPECTRA else 0
     if unsupported:
         sentences.append(

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from arrayscene.activity import active_level_db, active_segments
 from arrayscene.errors import GeometryError
 from arrayscene.localize.curvature import NothingLeft, by_curvature
-from arrayscene.localize.finding import NARROW, OVERHEAD, Found, find
-from arrayscene.localize.grid import Grid, to_angles, to_vectors
+from arrayscene.localize.finding import OVERHEAD, Found, find
+from arrayscene.localize.grid import to_angles, to_vectors
 from arrayscene.localize.located import Ambiguity, LocatedSource
-from arrayscene.localize.look_alikes import effective_bins, look_alikes
+from arrayscene.localize.narrow_band import alternatives, known
 from arrayscene.localize.peaks import own_votes
 from arrayscene.localize.srp import Survey
 from arrayscene.localize.strength import shares
@@ -83,7 +83,7 @@ def measure(heard: Surveyed, found: Found, full_scale_spl_db: float | None) -> l
         elif position is not None:
             azimuth, elevation = map(float, to_angles(position))
         overhead = heard.level and elevation > OVERHEAD
-        ambiguity, alternatives = _alternatives(heard, azimuth, np.pi / 2 if overhead else elevation)
+        ambiguity, others = _alternatives(heard, azimuth, np.pi / 2 if overhead else elevation)
         active = active_segments(signals[s], heard.recording.sample_rate)
         level = active_level_db(signals[s], active, heard.recording.sample_rate)
         near = None
@@ -105,7 +105,7 @@ def measure(heard: Surveyed, found: Found, full_scale_spl_db: float | None) -> l
                 active=active,
                 confidence=float(np.sqrt(np.clip(directions.support[s], 0, 1) * coherence)),
                 ambiguity=ambiguity,
-                alternatives=alternatives,
+                alternatives=others,
             )
         )
     heard.report("measure", 1.0)
@@ -214,10 +214,10 @@ def _signals(heard: Surveyed, indices: Sequence[int]) -> tuple[NDArray[np.float3
 def _alternatives(heard: Surveyed, azimuth: float, elevation: float) -> tuple[Ambiguity, list[tuple[float | None, float | None]]]:
     """What else would fit: lobes of a narrow sound, and the mirror image."""
     grid = heard.grid
-    if not heard.views and effective_bins(heard.spectrum) < NARROW:
-        lobes = look_alikes(heard.array, grid, (azimuth, elevation), heard.frequencies, heard.spectrum)
+    if not heard.views:
+        lobes = alternatives(heard.array, grid, azimuth, elevation, heard.frequencies, heard.spectrum)
         if lobes:
-            return "aliasing", [_known(grid, float(grid.azimuth[i]), float(grid.elevation[i])) for i in lobes]
+            return "aliasing", lobes
     kind = heard.array.ambiguity
     if kind not in ("mirror", "cone"):
         return "none", []
@@ -229,17 +229,13 @@ def _alternatives(heard: Surveyed, azimuth: float, elevation: float) -> tuple[Am
         return ambiguity, [(None, image[1])]
     # The image of a level array differs in elevation, which is not known anyway.
     same = abs(np.angle(np.exp(1j * (image[0] - azimuth)))) < 1e-6 and not grid.elevation_known
-    return ambiguity, [] if same else [_known(grid, *image)]
+    return ambiguity, [] if same else [known(grid, *image)]
 
 
 def _coherence(survey: Survey, own: NDArray[np.float64]) -> float:
     """Mean steered power of a source's votes: a vote is its square times a share of at most 1."""
     heard = survey.weight[own > 0]
     return float(np.sqrt(np.clip(np.average(heard, weights=own[own > 0]), 0, 1))) if heard.size else 0.0
-
-
-def _known(grid: Grid, azimuth: float, elevation: float) -> tuple[float | None, float | None]:
-    return (azimuth if grid.azimuth_known else None), (elevation if grid.elevation_known else None)
 
 
 def _deviation(weight: NDArray[np.float64], value: NDArray[np.float64]) -> float:

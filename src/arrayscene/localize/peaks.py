@@ -32,6 +32,12 @@ IN_HALF_THE_BANDS, IN_SOME_BANDS = 1.1, 1.8
 """... and the median over the bands reaches the first, or the root mean square the second of these multiples. Between two
 sources wide lobes meet at low frequencies and get votes there, hardly ever elsewhere; a tone gets many in its own bands."""
 
+LEAST_UNALIASED = 2
+"""Lowest bands that tell of another source even where an array is so wide that they alias."""
+
+SURE = 4.0
+"""Standard deviations by which a peak must rise above evenly spread votes: few votes heap up anywhere by chance."""
+
 STRONGEST_ABOVE_UNIFORM = 1.6
 """Where even the highest peak stays below this multiple, the votes are noise and there is no source at all."""
 
@@ -49,20 +55,37 @@ class Directions(NamedTuple):
     support: NDArray[np.float64]
 
 
-def find_directions(votes: NDArray[Any], grid: Grid, n_sources: int | None = None) -> Directions:
+def find_directions(
+    votes: NDArray[Any],
+    grid: Grid,
+    n_sources: int | None = None,
+    *,
+    unaliased: NDArray[np.bool_] | None = None,
+    n_votes: float = np.inf,
+) -> Directions:
     """Peaks of the smoothed votes, each at the mean direction of the votes around it.
 
     Args:
         votes: (band, direction) or (direction,) on `grid`.
         grid: directions.
         n_sources: how many to return; None counts the peaks that stand out.
+        unaliased: (band,) whether the array tells all directions apart there; None: in every band. What is heard in other bands
+            alone is no second source: copies of the first, and places where copies of two meet, gather votes there.
+        n_votes: how many equal votes these are worth, (sum w)^2 / sum w^2 of their weights.
     """
-    chosen, support = find_peaks(votes, grid, n_sources)
+    chosen, support = find_peaks(votes, grid, n_sources, unaliased=unaliased, n_votes=n_votes)
     azimuth, elevation = mean_directions(np.atleast_2d(votes).sum(axis=0), grid, chosen)
     return Directions(azimuth, elevation, support)
 
 
-def find_peaks(votes: NDArray[Any], grid: Grid, n_sources: int | None = None) -> tuple[list[int], NDArray[np.float64]]:
+def find_peaks(
+    votes: NDArray[Any],
+    grid: Grid,
+    n_sources: int | None = None,
+    *,
+    unaliased: NDArray[np.bool_] | None = None,
+    n_votes: float = np.inf,
+) -> tuple[list[int], NDArray[np.float64]]:
     """Peaks of the smoothed votes: (source,) indices into the grid, strongest first, and support as of `Directions`.
 
     The arguments are those of `find_directions`.
@@ -83,9 +106,13 @@ def find_peaks(votes: NDArray[Any], grid: Grid, n_sources: int | None = None) ->
     if n_sources is not None:
         least = 0.0
     elif highest >= STRONGEST_ABOVE_UNIFORM * uniform:
-        least = max(RELATIVE * highest, ABOVE_UNIFORM * uniform)
+        # The variance of evenly spread votes under a kernel, relative to the square of their mean; the widest kernel's is least.
+        chance = len(votes) * (kernel**2).sum(axis=1) / kernel.sum(axis=1) ** 2 / n_votes
+        least = max(RELATIVE * highest, (1 + SURE * float(np.sqrt(chance.min()))) * uniform, ABOVE_UNIFORM * uniform)
     else:
         least = np.inf
+    telling = np.ones(len(by_band), bool) if unaliased is None else unaliased.copy()
+    telling[:LEAST_UNALIASED] = True
     heard: list[int] = []
     doubtful: list[int] = []
     for index in order:
@@ -93,7 +120,8 @@ def find_peaks(votes: NDArray[Any], grid: Grid, n_sources: int | None = None) ->
             break
         is_peak = smooth[index] >= smooth[distance[index] < apart / 2].max()
         if is_peak and all(distance[index, other] >= apart for other in (*heard, *doubtful)):
-            (heard if _is_heard(by_band, kernel[index] / kernel[index].sum()) else doubtful).append(int(index))
+            told = telling if heard else np.ones(len(by_band), bool)
+            (heard if _is_heard(by_band, told, kernel[index] / kernel[index].sum()) else doubtful).append(int(index))
     chosen = heard
     if n_sources is not None:
         # A count beyond the number of peaks is filled with the best directions that are left.
@@ -104,10 +132,11 @@ def find_peaks(votes: NDArray[Any], grid: Grid, n_sources: int | None = None) ->
     return chosen, smooth[chosen] / max(highest, np.finfo(float).tiny)
 
 
-def _is_heard(by_band: NDArray[Any], kernel: NDArray[Any]) -> bool:
+def _is_heard(by_band: NDArray[Any], telling: NDArray[np.bool_], kernel: NDArray[Any]) -> bool:
     """Whether enough bands, as multiples of their evenly spread votes, speak for the place under the kernel (direction,)."""
     share = (by_band @ kernel) / np.maximum(by_band.mean(axis=1), np.finfo(float).tiny)
-    return bool(np.median(share) >= IN_HALF_THE_BANDS or np.sqrt(np.mean(share**2)) >= IN_SOME_BANDS)
+    half = min(np.median(share), np.median(share[telling]))
+    return bool(half >= IN_HALF_THE_BANDS or np.sqrt(np.mean(share[telling] ** 2)) >= IN_SOME_BANDS)
 
 
 def mean_directions(votes: NDArray[Any], grid: Grid, chosen: list[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from arrayscene.array import MicrophoneArray
 from arrayscene.constants import SPEED_OF_SOUND
 from arrayscene.errors import ShapeError
+from arrayscene.linalg import squared_abs
 from arrayscene.localize.grid import Grid, direction_grid
 from arrayscene.localize.peaks import Directions, find_directions
 from arrayscene.response import Response, far_field
@@ -55,6 +56,12 @@ class Survey(NamedTuple):
     def votes(self) -> NDArray[np.float64]:
         """(direction,) votes of all bands."""
         return np.asarray(self.by_band.sum(axis=0))
+
+    @property
+    def n_votes(self) -> float:
+        """How many equal votes these are worth."""
+        weight = self.weight.astype(np.float64)
+        return float(weight.sum() ** 2 / max(np.square(weight).sum(), np.finfo(float).tiny))
 
 
 def localization_stft(sample_rate: int) -> STFT:
@@ -113,8 +120,10 @@ class SRPPHAT(nn.Module):
             speed_of_sound=speed_of_sound,
         )
         # Above twice the aliasing limit a band has more grating lobes than it has use.
-        highest = min(max(2 * array.aliasing_hz(speed_of_sound), 2000.0), HIGHEST_HZ, 0.95 * float(frequencies[-1]))
+        aliasing_hz = array.aliasing_hz(speed_of_sound)
+        highest = min(max(2 * aliasing_hz, 2000.0), HIGHEST_HZ, 0.95 * float(frequencies[-1]))
         self.bands: list[tuple[slice, Tensor]] = []
+        unaliased: list[bool] = []
         low = LOWEST_HZ
         while low < highest:
             # At least 400 Hz wide, so that a band holds enough bins to tell a maximum from chance.
@@ -128,12 +137,15 @@ class SRPPHAT(nn.Module):
             cross = (cross / cross.abs().clamp_min(1e-20)).permute(2, 1, 0)
             steering = torch.cat([cross.real, cross.imag], dim=1).flatten(1).contiguous()
             self.bands.append((slice(int(bins[0]), int(bins[-1]) + 1), steering))
+            unaliased.append(bool(frequencies[bins].mean() < aliasing_hz))
         if not self.bands:
             raise ShapeError(f"SRPPHAT: frequencies up to {float(frequencies[-1]):.0f} Hz leave no band above {LOWEST_HZ:.0f} Hz")
+        self.unaliased: NDArray[np.bool_] = np.array(unaliased)
 
     def forward(self, y: Tensor, n_sources: int | None = None) -> Directions:
         """Directions of the sources in frames (mic, freq, frame), strongest first; counted unless `n_sources` is given."""
-        return find_directions(self.survey(y).by_band, self.grid, n_sources)
+        survey = self.survey(y)
+        return find_directions(survey.by_band, self.grid, n_sources, unaliased=self.unaliased, n_votes=survey.n_votes)
 
     def survey(self, y: Tensor) -> Survey:
         """Votes and power of frames (mic, freq, frame); votes of several blocks of a recording may be added.
@@ -210,7 +222,7 @@ class SRPPHAT(nn.Module):
         """(pair, freq, time) coherence of frames over some of them, and (freq, time) their level."""
         first, second = self.pairs.T
         part = y[self.mics]
-        own = _smooth(part.abs().square())
+        own = _smooth(squared_abs(part))
         cross = _smooth(part[first] * part[second].conj())
         return cross / (own[first] * own[second]).sqrt().clamp_min(1e-20), own.mean(0)
 

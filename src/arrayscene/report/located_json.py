@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from arrayscene.localize.located import Located, LocatedSource
-from arrayscene.report.scene_json import degrees, number
+from arrayscene.report.scene_json import degrees, directions, number
 
 FORMAT = "arrayscene.location"
 """Value of the key "format"."""
@@ -60,7 +60,5 @@ def _source(source: LocatedSource) -> dict[str, Any]:
         "active": [[number(start, 3), number(stop, 3)] for start, stop in np.reshape(source.active, (-1, 2))],
         "confidence": number(source.confidence, 3),
         "ambiguity": source.ambiguity,
-        "alternatives": [
-            {"azimuth_deg": degrees(azimuth), "elevation_deg": degrees(elevation)} for azimuth, elevation in source.alternatives
-        ],
+        "alternatives": directions(source.alternatives),
     }

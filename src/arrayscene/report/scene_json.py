@@ -84,6 +84,11 @@ def degrees(radians: float | None, digits: int = 2) -> float | None:
     return (180.0 if wrapped == -180.0 else wrapped) + 0.0
 
 
+def directions(pairs: Sequence[tuple[float | None, float | None]]) -> list[dict[str, float | None]]:
+    """Directions (azimuth, elevation) in radians as JSON has them."""
+    return [{"azimuth_deg": degrees(azimuth), "elevation_deg": degrees(elevation)} for azimuth, elevation in pairs]
+
+
 def _source(scene: Scene, source: Source, index: int) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "azimuth_deg": degrees(source.azimuth),
@@ -101,7 +106,8 @@ def _source(scene: Scene, source: Source, index: int) -> dict[str, Any]:
         | ({} if source.name is None else {"name": source.name})
         | {
             "distance_m": number(source.distance, 3),
-            "ambiguity": scene.ambiguity,
+            "ambiguity": "aliasing" if source.alternatives else scene.ambiguity,
+            **({"alternatives": directions(source.alternatives)} if source.alternatives else {}),
             "level_db": number(source.level_db, 2),
             "active": [[number(start, 3), number(stop, 3)] for start, stop in np.reshape(source.active, (-1, 2))],
             "confidence": number(source.confidence, 3),

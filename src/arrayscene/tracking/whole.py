@@ -14,8 +14,7 @@ from arrayscene.constants import SPEED_OF_SOUND
 from arrayscene.diagnosis import suspicion
 from arrayscene.health import Health, check
 from arrayscene.localize import Grid
-from arrayscene.localize.finding import NARROW
-from arrayscene.localize.look_alikes import effective_bins
+from arrayscene.localize.narrow_band import is_narrow
 from arrayscene.localize.srp import LOWEST_HZ
 from arrayscene.localize.viewpoints import SCATTERED
 from arrayscene.notices import suspicions
@@ -125,7 +124,7 @@ def _look_alikes(power: NDArray[np.float64], follower: Follower, n_tracks: int) 
     frequencies = follower.front.stft.frequencies(follower.front.sample_rate).numpy()
     audible = np.where(frequencies >= LOWEST_HZ / 2, power, 0.0)
     loudest, limit = float(frequencies[int(np.argmax(audible))]), array.aliasing_hz()
-    if not n_tracks or effective_bins(audible) >= NARROW or loudest <= limit:
+    if not n_tracks or not is_narrow(audible) or loudest <= limit:
         return []
     return [
         f"The sound is a tone at about {loudest:.0f} Hz, above the {limit:.0f} Hz from which other directions look like its own"

@@ -217,11 +217,13 @@ def example(scene: WorldScene, config: ExampleConfig) -> dict[str, Tensor]:
     last = cast(MultichannelWiener, choice.make(None))
     kept = {"mixture": y[0], "target": target}
     if isinstance(last.pilot, GuidedIVA):
-        stage, found = _stage(cast(MultichannelWiener, last.pilot.guide), y, response)
+        guide = cast(MultichannelWiener, last.pilot.guide)
+        # In the frames of the network, whatever those of the guide are.
+        stage, found = _stage(MultichannelWiener(guide.pilot, stft, guide.pilot_stft, strength=guide.strength), y, response)
         kept |= {f"{name}.0": value for name, value in stage.items()}
         share = max(0.0, float(torch.rand((), generator=generator)) * 1.5 - 0.5) * HELPED
-        guide = Estimate(torch.lerp(found.x, target, share), found.response, {})
-        last = MultichannelWiener(GuidedIVA(_Known(guide), last.pilot.stft, stft), stft, last.pilot_stft, strength=last.strength)
+        helped = Estimate(torch.lerp(found.x, target, share), found.response, {})
+        last = MultichannelWiener(GuidedIVA(_Known(helped), last.pilot.stft, stft), stft, last.pilot_stft, strength=last.strength)
         kept |= {f"{name}.1": value for name, value in _stage(last, y, response)[0].items()}
     else:
         kept |= {f"{name}.0": value for name, value in _stage(last, y, response)[0].items()}
