@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+
+from arrayscene.worlds import Speech
 
 ROOT = Path(__file__).resolve().parent
 
@@ -25,6 +29,17 @@ def shared_data() -> Path:
         print("skipped: the shared recordings are not here; set ARRAYSCENE_SHARED_DATA to their folder")
         sys.exit(0)
     return folder
+
+
+@contextmanager
+def speech_unseen(root: Path) -> Iterator[Path]:
+    """A folder with the speech of those whom the trainings of network and prior kept for testing."""
+    with tempfile.TemporaryDirectory() as name:
+        speech = Speech.folder(root / "speech_train" / "librispeech_train-clean-100").split("test")
+        for clips in speech.clips.values():
+            for clip in clips:
+                (Path(name) / clip.path.name).symlink_to(clip.path.resolve())
+        yield Path(name)
 
 
 def describe() -> str:

@@ -13,13 +13,11 @@ from __future__ import annotations
 
 import resource
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
-from common import describe, shared_data, write_table
+from common import describe, shared_data, speech_unseen, write_table
 
 from arrayscene import MicrophoneArray, Recording
 from arrayscene.bench import make_scenes
@@ -35,7 +33,6 @@ from arrayscene.linalg import load_diagonal
 from arrayscene.listening import listen
 from arrayscene.metrics import match_sources
 from arrayscene.response import ConvolutiveResponse, Response, far_field, fit_convolutive
-from arrayscene.worlds import Speech
 
 N_SCENES, FIRST, RATE, SECONDS = 20, 7000, 16000, 4
 TAPS = 12
@@ -72,12 +69,7 @@ def main() -> None:
 
 def scenes(first: int, n: int) -> list[BenchScene]:
     """Of speakers that nothing was trained with."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        speech = Speech.folder(shared_data() / "speech_train" / "librispeech_train-clean-100").split("test")
-        for clips in speech.clips.values():
-            for clip in clips:
-                (folder / clip.path.name).symlink_to(clip.path.resolve())
+    with speech_unseen(shared_data()) as folder:
         return make_scenes("triangle", n, seconds=SECONDS, speech=folder, first=first)
 
 

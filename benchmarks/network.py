@@ -9,23 +9,20 @@ microphone. Times are of one thread, by the processor's clock.
 from __future__ import annotations
 
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
-from common import describe, shared_data, write_table
+from common import describe, shared_data, speech_unseen, write_table
 from measured_line import line_scenes
 
 from arrayscene import MicrophoneArray, Recording, recover
 from arrayscene.bench import make_scenes
 from arrayscene.metrics import match_sources, si_sdr
-from arrayscene.worlds import Speech
 
-KINDS, N_SCENES, FIRST, RATE, SECONDS = ("triangle", "ring-2", "ring-3", "six"), 6, 9000, 16000, 8
+KINDS, N_SCENES, FIRST, RATE, SECONDS = ("triangle", "ring-2", "ring-3", "six"), 6, 9500, 16000, 8
 METHODS = {"chain": "wiener", "network": "network"}
 
 
@@ -44,17 +41,6 @@ def main() -> None:
     rows.append(_summary("all simulated", simulated))
     rows[-1].pop("scores")
     write_table("network", __doc__ or "", describe(), list(rows[0]), rows)
-
-
-@contextmanager
-def speech_unseen(root: Path) -> Iterator[Path]:
-    """A folder with the speech of those whom the training kept for testing."""
-    with tempfile.TemporaryDirectory() as name:
-        speech = Speech.folder(root / "speech_train" / "librispeech_train-clean-100").split("test")
-        for clips in speech.clips.values():
-            for clip in clips:
-                (Path(name) / clip.path.name).symlink_to(clip.path.resolve())
-        yield Path(name)
 
 
 def _row(kind: str, scenes: Iterator[tuple[np.ndarray, np.ndarray, MicrophoneArray]]) -> dict[str, object]:

@@ -1,10 +1,14 @@
-"""Every method of ours and every peer that is installed, on five kinds of simulated rooms: `arrayscene bench` at full size."""
+"""Every method of ours and every peer that is installed, on five kinds of simulated rooms: `arrayscene bench` at full size.
+
+With the shared recordings, talkers are those that the network was not trained with.
+"""
 
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 
-from common import ROOT, shared_folder
+from common import ROOT, shared_folder, speech_unseen
 
 from arrayscene.bench import SETS, make_scenes, run
 from arrayscene.bench.page import write
@@ -17,9 +21,9 @@ N_SCENES, FIRST = 20, 7000
 
 def main() -> None:
     root = shared_folder()
-    speech = None if root is None else root / "speech_train"
     kinds = sys.argv[1:] or list(SETS)
-    scenes = {kind: make_scenes(kind, N_SCENES, speech=speech, first=FIRST) for kind in kinds}
+    with nullcontext() if root is None else speech_unseen(root) as speech:
+        scenes = {kind: make_scenes(kind, N_SCENES, speech=speech, first=FIRST) for kind in kinds}
     results = run([*OURS, *peers()], scenes, lambda method, done: print(f"{100 * done:3.0f} % {method}", flush=True))
     for path in write(results, ROOT / "results"):
         print(f"wrote {path}")
