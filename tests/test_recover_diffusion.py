@@ -53,8 +53,8 @@ def test_it_stays_near_its_start_and_knows_its_errors(recording: tuple[Recording
     for source in scene.sources:
         assert source.uncertainty is not None
         assert source.uncertainty.power.shape == source.uncertainty.variance.shape == (513 // BINS + 1, math.ceil(1.5 / SECONDS))
-        # Within 6 dB of what they are.
-        assert abs(source.uncertainty.overall_db - found) < 6
+        # Rather too much than too little; of a second and a half without reverberation, much too much.
+        assert -3 < source.uncertainty.overall_db - found < 10
     written = json.loads((write_scene(scene, tmp_path / "scene") / "scene.json").read_text(encoding="utf-8"))
     assert [(entry["error_db"] < 0, entry["draws"]) for entry in written["sources"]] == [(True, 2), (True, 2)]
     page = (tmp_path / "scene" / "report.html").read_text(encoding="utf-8")

@@ -42,7 +42,7 @@ def test_a_training_with_the_shipped_voices() -> None:
     assert run(*words).exit_code == 0
     refused = run(*words, "--lr", 1)
     assert refused.exit_code == 2
-    assert "learning_rate = 0.002, not 1.0" in refused.stderr
+    assert "learning_rate = 0.0015, not 1.0" in refused.stderr
 
 
 def test_a_configuration_to_start_from() -> None:

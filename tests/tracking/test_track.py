@@ -125,7 +125,7 @@ def test_rttm_of_tracks_is_read_by_ours(crossing: Tracks, tmp_path: Path) -> Non
 def test_earlier_tracks_are_replaced_only_when_told_and_other_files_never(crossing: Tracks, tmp_path: Path) -> None:
     folder = write_tracks(crossing, tmp_path / "out", formats=(), picture=False)
     assert [path.name for path in folder.iterdir()] == ["tracks.json"]
-    with pytest.raises(RecordingError, match="--overwrite"):
+    with pytest.raises(RecordingError, match="overwrite=True"):
         write_tracks(crossing, folder)
     write_tracks(crossing, folder, formats=("rttm",), overwrite=True, picture=False)
     (folder / "notes.txt").write_text("mine")
