@@ -16,14 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common import describe, shared_data, write_table
-from network import speech_unseen
+from common import describe, shared_data, speech_unseen, write_table
 
 from arrayscene import MicrophoneArray, Recording, recover
 from arrayscene.bench import make_scenes
 from arrayscene.metrics import match_sources, si_sdr
 
-KINDS, N_SCENES, FIRST, RATE = ("triangle", "ring-2", "ring-3"), 10, 9000, 16000
+KINDS, N_SCENES, FIRST, RATE = ("triangle", "ring-2", "ring-3"), 10, 9500, 16000
 METHODS = ("auxiva", "wiener", "network")
 
 

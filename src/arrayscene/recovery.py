@@ -19,27 +19,22 @@ from arrayscene.choice import SUITED_TO_ROOMS, Choice, choose, method_called
 from arrayscene.diagnosis import suspicion
 from arrayscene.diarisation import cut
 from arrayscene.errors import GeometryError, ShapeError
+from arrayscene.following import along, followed
 from arrayscene.health import check
 from arrayscene.listening import BLOCK_SECONDS, Heard, listen
 from arrayscene.localize import direction_grid
 from arrayscene.localize.measuring import known_distances
-from arrayscene.localize.wandering import wanders
 from arrayscene.networks import SceneNet, SpeechPrior, load_scene_net, load_speech_prior
 from arrayscene.notices import assumptions, suspicions, warnings_about
 from arrayscene.preparing import usable, with_array
 from arrayscene.recording import Recording
 from arrayscene.reverberation import decay_time
 from arrayscene.scene import Path, Scene, Source
-from arrayscene.tracking import Track, Tracks, track
-from arrayscene.tracking.signals import mean_directions, unmix_tracks
-from arrayscene.tracking.walkers import moving as walks
-from arrayscene.tracking.walkers import worthwhile
+from arrayscene.tracking import Track, Tracks
+from arrayscene.tracking.signals import unmix_tracks
 from arrayscene.unmixing import Unmixed, unmix
 
 Progress = Callable[[str, float], None]
-
-SHORTEST_TRACKS = 4.0
-"""Seconds below which nobody is noticed to move: separation of short blocks costs more than a walker covers."""
 
 SHORTEST = 0.02
 """Seconds; less holds no window in which a direction could be told."""
@@ -118,9 +113,9 @@ def recover(
             report("check", 1.0)
         with _timed(timings, "localise"):
             heard = listen(good, dc, n_sources, _as_pairs(directions), stretches, report)
-            tracks = None if rests and moving is None else _followed(good, heard, moving, n_sources, report)
+            tracks = None if rests and moving is None else followed(good, heard, moving, n_sources, report)
             if tracks is not None:
-                heard = _along(heard, tracks)
+                heard = along(heard, tracks)
         with _timed(timings, "decode"):
             choice = _choose(method, good, heard, stretches is not None, network, prior, draws)
             if tracks is None:
@@ -211,33 +206,6 @@ def _own(weights: str | FilePath | None, method: str) -> tuple[SceneNet | None, 
             "'diffusion'"
         )
     return load_scene_net(weights), None
-
-
-def _followed(good: Recording, heard: Heard, moving: bool | None, n_sources: int | None, report: Progress) -> Tracks | None:
-    """Tracks of the sources, where they move or are said to; None where they are at rest, or cannot be followed."""
-    assert good.array is not None
-    if moving is None and good.duration >= SHORTEST_TRACKS and not heard.remarks:
-        suspected = wanders(heard.peaks, direction_grid(good.array), heard.azimuth, heard.elevation)
-    else:
-        suspected = bool(moving)
-    if not suspected:
-        return None
-    try:
-        tracks = worthwhile(track(good, max_sources=n_sources, progress=report), n_sources)
-    except ShapeError:
-        # The sample rate leaves no band for short frames.
-        return None
-    return tracks if tracks.tracks and (moving or walks(tracks)) else None
-
-
-def _along(heard: Heard, tracks: Tracks) -> Heard:
-    """What was heard, with the tracks' sources in place of those at rest."""
-    azimuth, elevation = mean_directions(tracks)
-    strength = np.array([float(one.strength[one.active].sum()) for one in tracks.tracks])
-    sounding = np.array([np.interp(tracks.times, one.times, one.active, left=0, right=0) > 0.5 for one in tracks.tracks])
-    together = [[int(n) for n in np.flatnonzero(now)] for now in sounding.T]
-    support = strength / max(float(strength.max()), 1e-30)
-    return heard._replace(azimuth=azimuth, elevation=elevation, support=support, active=together, n_dropped=0)
 
 
 def _choose(
