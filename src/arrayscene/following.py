@@ -46,4 +46,4 @@ def along(heard: Heard, tracks: Tracks) -> Heard:
     sounding = np.array([np.interp(tracks.times, one.times, one.active, left=0, right=0) > 0.5 for one in tracks.tracks])
     together = [[int(n) for n in np.flatnonzero(now)] for now in sounding.T]
     support = strength / max(float(strength.max()), 1e-30)
-    return heard._replace(azimuth=azimuth, elevation=elevation, support=support, active=together, n_dropped=0)
+    return heard._replace(azimuth=azimuth, elevation=elevation, support=support, active=together, n_dropped=0, alternatives=())
