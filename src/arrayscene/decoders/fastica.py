@@ -95,6 +95,9 @@ def fast_ica(
     R = exact @ exact.mH / y.shape[-1]
     values, vectors = torch.linalg.eigh(R)
     values, vectors = values[..., -n_sources:].clamp_min(0), vectors[..., -n_sources:]
+    # Of a phase that does not depend on the processor, so that the same start means the same.
+    largest = vectors.gather(-2, vectors.abs().argmax(-2, keepdim=True))
+    vectors = vectors * (largest.conj() / largest.abs())
     floor = FLOOR * values[..., -1:] + torch.finfo(values.dtype).tiny
     V = (vectors / (values + floor).sqrt()[..., None, :]).mH
     z = (V @ exact).to(y.dtype)
