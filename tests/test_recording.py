@@ -1,5 +1,6 @@
 """Recording: what is read, which channels are the microphones, and that blocks are the whole."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +178,9 @@ def test_segment_outside_the_recording_is_refused(tmp_path: Path) -> None:
     assert recording.segment(0.75).duration == 0.25
     for start, stop in ((-0.1, 0.5), (0.5, 0.5), (0.6, 0.5), (0.5, 1.1), (2.0, None)):
         with pytest.raises(RecordingError, match=r"0 to 1\.000 s"):
+            recording.segment(start, stop)
+    for start, stop in ((math.nan, 0.5), (0.0, math.inf)):
+        with pytest.raises(RecordingError, match="finite"):
             recording.segment(start, stop)
 
 

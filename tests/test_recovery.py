@@ -155,6 +155,22 @@ def test_given_directions_are_used(truth: SimulatedScene) -> None:
     assert sorted(source.azimuth for source in by_azimuth.sources) == pytest.approx([-1.9, 0.8])
 
 
+def test_given_directions_without_sound_are_doubted(truth: SimulatedScene) -> None:
+    right = recover(truth.recording, directions=[tuple(d) for d in truth.directions], method="delay-and-sum")
+    assert not warned(right, "Hardly any sound")
+    wrong = recover(truth.recording, directions=[azimuth + np.pi for azimuth in truth.directions[:, 0]], method="delay-and-sum")
+    assert warned(wrong, "Hardly any sound")
+    assert max(source.confidence for source in wrong.sources) < min(source.confidence for source in right.sources)
+
+
+@pytest.mark.parametrize(("directions", "words"), [([1.0, 1.0], "are the same"), ([59.0, 162.0], "radians")])
+def test_directions_that_cannot_be_meant_are_refused(
+    truth: SimulatedScene, directions: list[tuple[float, float] | float], words: str
+) -> None:
+    with pytest.raises(GeometryError, match=words):
+        recover(truth.recording, directions=directions)
+
+
 def test_known_stretches_tell_who_is_where_and_leave_the_rest_silent(truth: SimulatedScene) -> None:
     """The second talker is cut to begin later; its direction comes from when it is alone."""
     images = truth.images.copy()

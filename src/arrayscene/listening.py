@@ -39,6 +39,13 @@ SEEN_IN = 2
 """Blocks in which a source must be found, where there are at least ten: a chance peak does not come back."""
 
 
+NEAR = 0.2
+"""How far votes may lie from a direction that was given, in embedding units: 11 degrees."""
+
+UNLIKELY = 0.7
+"""Votes near a given direction, relative to the mean over all, below which it is doubted."""
+
+
 class Heard(NamedTuple):
     """What the first pass found.
 
@@ -145,7 +152,8 @@ def listen(
     if given is not None:
         azimuth, elevation = np.array(given).T
         every = sounding or [list(range(len(given)))] * len(votes)
-        return Heard(azimuth, elevation, np.ones(len(given)), every, sound_map, 0, peaks)
+        support, remarks = _supported(np.sum(votes, axis=(0, 1)), srp.grid, given)
+        return Heard(azimuth, elevation, support, every, sound_map, 0, peaks, remarks=remarks)
     if speakers is not None:
         assert activity is not None
         return Heard(*speakers.directions(list(activity)), sounding, sound_map, 0, peaks)
@@ -162,6 +170,26 @@ def listen(
         ]
         heard = _join(per_block, srp.grid, sound_map, peaks)
     return heard._replace(alternatives=tones.alternatives(heard.azimuth, heard.elevation))
+
+
+def _supported(
+    votes: NDArray[np.float64], grid: Grid, given: Sequence[tuple[float, float]]
+) -> tuple[NDArray[np.float64], list[str]]:
+    """What the votes say of directions that were given: their density there, relative to the highest, and which are doubtful."""
+    places = np.array([embed(grid, *direction) for direction in given])
+    kernel = np.exp(-0.5 * (np.linalg.norm(places[:, None] - grid.embedding, axis=-1) / NEAR) ** 2)
+    density = kernel @ votes / kernel.sum(axis=1)
+    every = np.exp(-0.5 * (np.linalg.norm(grid.embedding[:, None] - grid.embedding, axis=-1) / NEAR) ** 2)
+    everywhere = every @ votes / every.sum(axis=1)
+    loudest = int(np.argmax(everywhere))
+    nowhere = [
+        f"{np.degrees(azimuth):.0f}" for (azimuth, _), low in zip(given, density < UNLIKELY * votes.mean(), strict=True) if low
+    ]
+    remarks = [
+        f"Hardly any sound comes from azimuth {', '.join(nowhere)} degrees, which was given; most comes from about"
+        f" {np.degrees(grid.azimuth[loudest]):.0f}. Are angles counter-clockwise, from the array's own front?"
+    ]
+    return density / max(float(everywhere.max()), np.finfo(float).tiny), remarks if nowhere and votes.any() else []
 
 
 class _Tones:

@@ -90,7 +90,7 @@ def warnings_about(
     if heard.n_dropped:
         found.append(f"{heard.n_dropped} directions were heard in one half minute only and left out.")
     if n_sources is not None and len(heard.azimuth) < n_sources:
-        found.append(f"{n_sources} sources were asked for, {len(heard.azimuth)} can be told apart by this array.")
+        found.append(f"{n_sources} sources were asked for, {len(heard.azimuth)} can be told apart.")
     most = max((len(ids) for ids in heard.active), default=0)
     if most > unmixed.n_used:
         found.append(

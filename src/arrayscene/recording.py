@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -284,6 +285,8 @@ class Recording:
 
         Cost: nothing while the samples are in their files; else one copy of the stretch.
         """
+        if not math.isfinite(start) or (stop is not None and not math.isfinite(stop)):
+            raise RecordingError(f"segment: {start} s to {stop} s was asked for; finite numbers of seconds are needed")
         first = round(start * self.sample_rate)
         last = self.n_samples if stop is None else round(stop * self.sample_rate)
         if not 0 <= first < last <= self.n_samples:

@@ -23,6 +23,7 @@ from arrayscene.following import along, followed
 from arrayscene.health import check
 from arrayscene.listening import BLOCK_SECONDS, Heard, listen
 from arrayscene.localize import direction_grid
+from arrayscene.localize.grid import to_vectors
 from arrayscene.localize.measuring import known_distances
 from arrayscene.networks import SceneNet, SpeechPrior, load_scene_net, load_speech_prior
 from arrayscene.notices import assumptions, suspicions, warnings_about
@@ -35,6 +36,9 @@ from arrayscene.tracking.signals import unmix_tracks
 from arrayscene.unmixing import Unmixed, unmix
 
 Progress = Callable[[str, float], None]
+
+SAME = np.deg2rad(0.5)
+"""Angle in radians below which two given directions are one."""
 
 SHORTEST = 0.02
 """Seconds; less holds no window in which a direction could be told."""
@@ -95,11 +99,11 @@ def recover(
     _check_request(n_sources, directions, stretches)
     if draws is not None and (method != "diffusion" or draws < 1):
         raise ShapeError(f"recover: draws={draws} came with method {method!r}; 1 or more, with method 'diffusion', is needed")
-    rests = directions is not None or activity is not None or method in ("diffusion", "guided")
+    given = {"directions": directions is not None, "an activity": activity is not None}
+    at_rest = [name for name, came in given.items() if came] + [f"method {method}"] * (method in ("diffusion", "guided"))
+    rests = bool(at_rest)
     if moving and rests:
-        raise ShapeError(
-            "recover: moving=True came with directions, an activity, or a method that need sources at rest; leave one of them out"
-        )
+        raise ShapeError(f"recover: moving=True came with {' and '.join(at_rest)}, which needs sources at rest; leave one out")
     network, prior = _own(weights, method)
     timings: dict[str, float] = {}
     with torch.inference_mode():
@@ -190,6 +194,16 @@ def _as_pairs(directions: Sequence[tuple[float, float] | float] | None) -> list[
     if any(len(pair) != 2 for pair in pairs) or not np.isfinite(pairs).all():
         raise GeometryError(
             f"recover: directions {pairs} came; an azimuth or (azimuth, elevation) each is needed, in finite radians"
+        )
+    if any(abs(azimuth) > 2 * np.pi + 1e-6 or abs(elevation) > np.pi / 2 + 1e-6 for azimuth, elevation in pairs):
+        raise GeometryError(
+            f"recover: directions {pairs} came; they are in radians, so degrees must be converted (numpy.deg2rad)"
+        )
+    vectors = to_vectors(*np.array(pairs).T)
+    if len(pairs) > 1 and float((vectors @ vectors.T - 2 * np.eye(len(pairs))).max()) > np.cos(SAME):
+        degrees = ", ".join(f"{azimuth:.1f}" for azimuth in np.degrees(np.array(pairs)[:, 0]))
+        raise GeometryError(
+            f"recover: azimuths of {degrees} degrees came; two directions are the same, and no array tells them apart"
         )
     return [(azimuth, elevation) for azimuth, elevation in pairs]
 

@@ -36,6 +36,8 @@ def check_array(
         check_target(out)
     paths: Path | list[Path] = inputs[0] if len(inputs) == 1 else inputs
     recording = Recording.read(paths, array=array, channels=channel_numbers(channels))
+    if not all(math.isfinite(degrees) for degrees in azimuth or ()):
+        raise GeometryError(f"--azimuth {', '.join(map(str, azimuth or ()))} came; finite degrees are needed")
     azimuths = [math.radians(degrees) for degrees in azimuth or ()]
     with progress_bar(as_json) as progress:
         diagnosis = diagnose(recording, azimuths=azimuths, progress=progress)

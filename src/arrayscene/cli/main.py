@@ -95,6 +95,7 @@ OPTIONS = {
     "n_sources": "--sources",
     "draws=": "--draws ",
     "overwrite=True": "--overwrite",
+    "moving=True": "--moving",
     "segment:": "--start and --stop:",
 }
 """What the library calls its arguments, and what the command line calls them."""

@@ -122,6 +122,11 @@ def check_frames(y: Tensor, response: Response | None, who: str) -> None:
             f"{who}: NaN or infinite values came; leave those channels or stretches out (arrayscene.health.check names them)"
         )
     if response is not None:
+        if not isinstance(response, Response):
+            raise ShapeError(
+                f"{who}: a {type(response).__name__} came as response; an arrayscene Response is needed, such as"
+                " MatrixResponse(A, frequencies)"
+            )
         n_freqs, n_mics = response.matrix().shape[-3:-1]
         if (n_mics, n_freqs) != tuple(y.shape[-3:-1]):
             raise ShapeError(
