@@ -13,9 +13,10 @@ from torch import Tensor
 from arrayscene.diarisation import cut
 from arrayscene.linalg import covariance
 from arrayscene.localize import OMP, SRPPHAT, Directions, Grid, find_directions, localization_stft
-from arrayscene.localize.grid import embed
+from arrayscene.localize.grid import embed, nearest_index
 from arrayscene.localize.narrow_band import alternatives, beam_power, is_above_voting, is_narrow, tone_remark
 from arrayscene.localize.omp import MANY_MICS, WELL_EXPLAINED
+from arrayscene.localize.peaks import distances, smoothed
 from arrayscene.localize.speakers import SpeakerVotes
 from arrayscene.localize.spectrum import map_peaks
 from arrayscene.localize.srp import LOWEST_HZ
@@ -176,12 +177,9 @@ def _supported(
     votes: NDArray[np.float64], grid: Grid, given: Sequence[tuple[float, float]]
 ) -> tuple[NDArray[np.float64], list[str]]:
     """What the votes say of directions that were given: their density there, relative to the highest, and which are doubtful."""
-    places = np.array([embed(grid, *direction) for direction in given])
-    kernel = np.exp(-0.5 * (np.linalg.norm(places[:, None] - grid.embedding, axis=-1) / NEAR) ** 2)
-    density = kernel @ votes / kernel.sum(axis=1)
-    every = np.exp(-0.5 * (np.linalg.norm(grid.embedding[:, None] - grid.embedding, axis=-1) / NEAR) ** 2)
-    everywhere = every @ votes / every.sum(axis=1)
-    loudest = int(np.argmax(everywhere))
+    _, smooth = smoothed(votes, distances(grid), NEAR)
+    density = smooth[[nearest_index(grid, *direction) for direction in given]]
+    loudest = int(np.argmax(smooth))
     nowhere = [
         f"{np.degrees(azimuth):.0f}" for (azimuth, _), low in zip(given, density < UNLIKELY * votes.mean(), strict=True) if low
     ]
@@ -189,7 +187,7 @@ def _supported(
         f"Hardly any sound comes from azimuth {', '.join(nowhere)} degrees, which was given; most comes from about"
         f" {np.degrees(grid.azimuth[loudest]):.0f}. Are angles counter-clockwise, from the array's own front?"
     ]
-    return density / max(float(everywhere.max()), np.finfo(float).tiny), remarks if nowhere and votes.any() else []
+    return density / max(float(smooth.max()), np.finfo(float).tiny), remarks if nowhere and votes.any() else []
 
 
 class _Tones:

@@ -79,8 +79,13 @@ def with_zenith(grid: Grid) -> Grid:
 
 def embed(grid: Grid, azimuth: float, elevation: float) -> FloatArray:
     """(k,) embedding of a direction in radians: that of the grid's nearest direction."""
-    nearest = to_vectors(grid.azimuth, grid.elevation) @ to_vectors(np.asarray(azimuth), np.asarray(elevation))
-    return np.asarray(grid.embedding[int(np.argmax(nearest))])
+    return np.asarray(grid.embedding[nearest_index(grid, azimuth, elevation)])
+
+
+def nearest_index(grid: Grid, azimuth: float, elevation: float) -> int:
+    """Of the grid's direction that is nearest to one in radians."""
+    cosines = to_vectors(grid.azimuth, grid.elevation) @ to_vectors(np.asarray(azimuth), np.asarray(elevation))
+    return int(np.argmax(cosines))
 
 
 def to_vectors(azimuth: FloatArray, elevation: FloatArray) -> FloatArray:

@@ -55,6 +55,26 @@ class Directions(NamedTuple):
     support: NDArray[np.float64]
 
 
+def smoothed(
+    votes: NDArray[Any], distance: NDArray[Any], width: float = KERNEL
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A Gaussian kernel (direction, direction) on the grid, and the votes (direction,) averaged under it.
+
+    Args:
+        votes: (direction,) on a grid.
+        distance: (direction, direction) of the grid, as `distances` returns them.
+        width: standard deviation of the kernel, in embedding units.
+    """
+    kernel = np.exp(-0.5 * (distance / width) ** 2)
+    # The kernel's mass is less at the edge of a half circle or half sphere: votes there are not fewer for it.
+    return kernel, kernel @ votes / kernel.sum(axis=1)
+
+
+def distances(grid: Grid) -> NDArray[np.float64]:
+    """(direction, direction) in embedding units."""
+    return np.asarray(np.linalg.norm(grid.embedding[:, None] - grid.embedding[None], axis=-1))
+
+
 def find_directions(
     votes: NDArray[Any],
     grid: Grid,
@@ -95,10 +115,8 @@ def find_peaks(
     total = votes.sum()
     if total <= 0 and n_sources is None:
         return [], np.zeros(0)
-    distance = np.linalg.norm(grid.embedding[:, None] - grid.embedding[None], axis=-1)
-    kernel = np.exp(-0.5 * (distance / KERNEL) ** 2)
-    # The kernel's mass is less at the edge of a half circle or half sphere: votes there are not fewer for it.
-    smooth = kernel @ votes / kernel.sum(axis=1)
+    distance = distances(grid)
+    kernel, smooth = smoothed(votes, distance)
     uniform = max(total / len(votes), np.finfo(float).tiny)
     order = np.argsort(-smooth, kind="stable")
     highest = smooth[order[0]]
