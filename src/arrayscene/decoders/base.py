@@ -19,7 +19,7 @@ class Estimate(NamedTuple):
     Attributes:
         x: (..., source, freq, frame) sources as heard at the reference microphone.
         response: the A that explains the recording, y ~ A x; None where the decoder knows none.
-        stats: figures by name, e.g. "condition" (..., freq).
+        stats: figures by name, e.g. "condition" (..., freq); most are computed when they are first looked at.
     """
 
     x: Tensor

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from arrayscene.decoders.base import Decoder, Estimate, check_wanted
+from arrayscene.decoders.figures import Figures
 from arrayscene.decoders.linear import relative_to
 from arrayscene.decoders.quality import condition, noise_gain
 from arrayscene.decoders.reliability import reliability
@@ -38,7 +39,7 @@ class LinearSeparation(Decoder):
     def step(self, y: Tensor, state: DemixingState) -> tuple[Estimate, DemixingState]:
         """X = D y with the D that was learnt."""
         D, A = state.D.detach(), state.response.values.detach()
-        stats = {"noise_gain": noise_gain(D), "condition": condition(A), "reliability": reliability(D, A)}
+        stats = Figures(noise_gain=lambda: noise_gain(D), condition=lambda: condition(A), reliability=lambda: reliability(D, A))
         return Estimate(apply(state.D, y), state.response, stats), state
 
 

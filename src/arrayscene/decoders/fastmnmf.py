@@ -9,6 +9,7 @@ from torch import Tensor
 
 from arrayscene.decoders.base import Decoder, Estimate, check_wanted
 from arrayscene.decoders.demixing import Demixing, first_demixing, normalised, top_frequency
+from arrayscene.decoders.figures import Figures
 from arrayscene.decoders.ilrma import ILRMA, starting_factors, unit_power
 from arrayscene.decoders.majorization import SWEEPS, whitened
 from arrayscene.decoders.quality import condition
@@ -138,7 +139,7 @@ class FastMNMF(Decoder):
         n_sources = state.response.values.shape[-1]
         variances = torch.einsum("...fkb,...kbt->...fkt", state.T[..., :n_sources, :], V[..., :n_sources, :, :])
         x = variances * ((state.heard[..., None, :] * state.G[..., :n_sources, :]) @ components)
-        stats = {"condition": condition(state.response.matrix())}
+        stats = Figures(condition=lambda: condition(state.response.matrix()))
         return Estimate(x.movedim(-3, -2), state.response, stats), state._replace(position=end)
 
     def _components(self, mixture: Tensor, A: Tensor | None, top: float) -> Tensor:

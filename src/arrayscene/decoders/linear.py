@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from arrayscene.decoders.base import Decoder, Estimate
+from arrayscene.decoders.figures import Figures
 from arrayscene.decoders.quality import condition, directivity_factor, encoding_error, gain, noise_gain, white_noise_gain
 from arrayscene.decoders.reliability import reliability
 from arrayscene.errors import ShapeError
@@ -72,7 +73,7 @@ class LinearDecoder(Decoder):
         return Estimate(torch.einsum("...fsm,...mft->...sft", state.D, y), state.response, state.stats), state
 
 
-def figures_of_merit(D: Tensor, A: Tensor, response: Response) -> Mapping[str, Tensor]:
+def figures_of_merit(D: Tensor, A: Tensor, response: Response) -> Figures:
     """What every linear D is judged by, without gradients; see `arrayscene.decoders.quality`.
 
     Args:
@@ -81,17 +82,17 @@ def figures_of_merit(D: Tensor, A: Tensor, response: Response) -> Mapping[str, T
         response: where A comes from, in the microphones' own units.
     """
     D, A, diffuse = D.detach().to(A.dtype), A.detach(), response.diffuse()
-    figures = {
-        "gain": gain(D, A),
-        "noise_gain": noise_gain(D),
-        "white_noise_gain": white_noise_gain(D, A),
-        "encoding_error": encoding_error(D, A),
-        "condition": condition(A),
-        "reliability": reliability(D, A, response.frequencies),
-    }
-    if diffuse is not None:
-        figures["directivity_factor"] = directivity_factor(D, response.matrix(), diffuse)
-    return {name: value.detach() for name, value in figures.items()}
+    figures = Figures(
+        gain=lambda: gain(D, A),
+        noise_gain=lambda: noise_gain(D),
+        white_noise_gain=lambda: white_noise_gain(D, A),
+        encoding_error=lambda: encoding_error(D, A),
+        condition=lambda: condition(A),
+        reliability=lambda: reliability(D, A, response.frequencies),
+    )
+    if diffuse is None:
+        return figures
+    return figures.but(directivity_factor=lambda: directivity_factor(D, response.matrix(), diffuse))
 
 
 def relative_to(A: Tensor, reference: int) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from arrayscene.decoders.base import Decoder, Estimate, check_wanted
 from arrayscene.decoders.demixing import check_count, starting_matrix
+from arrayscene.decoders.figures import Figures
 from arrayscene.decoders.linear import relative_to
 from arrayscene.decoders.majorization import NOISE, UPDATES, check_update, from_elsewhere
 from arrayscene.decoders.quality import noise_gain
@@ -133,7 +134,7 @@ class OnlineAuxIVA(Decoder):
         mixing = fit_linear(state.R, state.W)
         D = mixing[..., self.reference, :, None] * state.W
         A = relative_to(mixing, self.reference)
-        stats = {"noise_gain": noise_gain(D).detach(), "reliability": reliability(D.detach(), A.detach())}
+        stats = Figures(noise_gain=lambda: noise_gain(D.detach()), reliability=lambda: reliability(D.detach(), A.detach()))
         x = (D @ frames).movedim(-2, -3).to(y.dtype)
         return Estimate(x, MatrixResponse(A.to(y.dtype), state.frequencies), stats), state
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from arrayscene.decoders.base import Decoder, Estimate
 from arrayscene.decoders.directions import FromDirections
+from arrayscene.decoders.figures import Figures
 from arrayscene.decoders.linear import figures_of_merit
 from arrayscene.decoders.reliability import reliability
 from arrayscene.decoders.statistics import Recursive, RecursiveState, Statistics, rest_covariance
@@ -110,10 +111,10 @@ def found_response(R_s: Tensor, R_n: Tensor, reference: int, known: Response | N
     return MatrixResponse(A, bin_frequencies(known, y), None if known is None else known.diffuse())
 
 
-def found_figures(D: Tensor, found: Response) -> Mapping[str, Tensor]:
+def found_figures(D: Tensor, found: Response) -> Figures:
     """Figures of merit of D against what it was made from; no error of the geometry counts, since none was used."""
     A = found.matrix()
-    return {**figures_of_merit(D, A, found), "reliability": reliability(D.detach(), A.detach())}
+    return figures_of_merit(D, A, found).but(reliability=lambda: reliability(D.detach(), A.detach()))
 
 
 def bin_frequencies(known: Response | None, y: Tensor) -> Tensor:

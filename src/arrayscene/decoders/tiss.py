@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from arrayscene.decoders.base import Decoder, Estimate, check_wanted
 from arrayscene.decoders.convolutive import from_past, silent_past, usable_taps
 from arrayscene.decoders.demixing import check_count, first_demixing, normalised, scaled, top_frequency
+from arrayscene.decoders.figures import Figures
 from arrayscene.decoders.majorization import NOISE
 from arrayscene.decoders.quality import condition, noise_gain
 from arrayscene.decoders.reliability import reliability
@@ -105,7 +106,11 @@ class TISS(Decoder):
         """X = D [y; past frames] with the D that was learnt."""
         A, n_mics = state.response.matrix().detach(), y.shape[-3]
         D = state.D[..., :n_mics]
-        stats = {"noise_gain": noise_gain(D.detach()), "condition": condition(A), "reliability": reliability(D.detach(), A)}
+        stats = Figures(
+            noise_gain=lambda: noise_gain(D.detach()),
+            condition=lambda: condition(A),
+            reliability=lambda: reliability(D.detach(), A),
+        )
         late, past = from_past(y, state.past, state.D[..., n_mics:], self.delay)
         x = (D @ y.movedim(-3, -2).to(D.dtype) + late).movedim(-2, -3).to(y.dtype)
         return Estimate(x, state.response, stats), state._replace(past=past)

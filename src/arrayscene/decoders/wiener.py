@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from arrayscene.decoders.base import Decoder, Estimate
+from arrayscene.decoders.figures import Figures
 from arrayscene.decoders.quality import condition
 from arrayscene.decoders.transforms import Resynthesising, at_frequencies_of, decode_samples, frequencies_of
 from arrayscene.errors import ShapeError
@@ -100,7 +101,7 @@ class MultichannelWiener(Resynthesising):
                 " only, so init with the whole recording"
             )
         x = torch.lerp(state.linear[..., state.position : end], self.filtered(y, state), self.strength)
-        stats = {"condition": condition(state.response.matrix())}
+        stats = Figures(condition=lambda: condition(state.response.matrix()))
         return Estimate(x, state.response, stats), state._replace(position=end)
 
     def filtered(self, y: Tensor, state: WienerState) -> Tensor:

@@ -50,7 +50,7 @@ def banded_weights_torch(power: Tensor, edges: Tensor) -> Tensor:
     return torch.exp(-logarithm / len(edges)).to(power.dtype)
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
 def _banded(power: NDArray[Any], edges: NDArray[Any], weights: NDArray[Any]) -> None:
     n_freqs, n_sources, n_frames = power.shape
     n_bands = len(edges)

@@ -71,7 +71,7 @@ def cacgmm_rounds_torch(y: Tensor, shares: Tensor, n_iter: int, *, loading: floa
     return w
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
 def _rounds(y: NDArray[Any], w: NDArray[Any], n_iter: int, loading: float, tied: bool) -> None:
     n_freqs, n_mics, n_frames = y.shape
     n_classes = w.shape[1]
@@ -173,7 +173,7 @@ def _rounds(y: NDArray[Any], w: NDArray[Any], n_iter: int, loading: float, tied:
                     coming[k, t] += part
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
 def _inverse_factor(B: NDArray[Any], scale: float, loading: float, inverse: NDArray[Any]) -> float:
     """Write L^-1 with L L^H = scale B + loading I, of which B holds the lower triangle, and return log det(L L^H)."""
     n = len(B)

@@ -21,7 +21,7 @@ TINY = 1e-280
 """Keeps powers of nothing from dividing by zero."""
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
 def load(matrices: NDArray[Any], lanes: NDArray[Any]) -> None:
     """Put (freq, row, column) complex, at most `LANES` of them, into (2, row, column, lane); the last fills what is left."""
     last = len(matrices) - 1
@@ -32,7 +32,7 @@ def load(matrices: NDArray[Any], lanes: NDArray[Any]) -> None:
                 lanes[0, i, j, lane], lanes[1, i, j, lane] = value.real, value.imag
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
 def store(lanes: NDArray[Any], matrices: NDArray[Any]) -> None:
     """The way back."""
     for lane in range(len(matrices)):
@@ -41,7 +41,7 @@ def store(lanes: NDArray[Any], matrices: NDArray[Any]) -> None:
                 matrices[lane, i, j] = complex(lanes[0, i, j, lane], lanes[1, i, j, lane])
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
 def inner(x: NDArray[Any], y: NDArray[Any], product: NDArray[Any]) -> None:
     """Put x^H y of vectors (2, entry, lane) into (2, lane)."""
     real, imag = product[0], product[1]
@@ -53,7 +53,7 @@ def inner(x: NDArray[Any], y: NDArray[Any], product: NDArray[Any]) -> None:
             imag[lane] += a[lane] * d[lane] - b[lane] * c[lane]
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
 def factorize_lanes(R: NDArray[Any], L: NDArray[Any]) -> None:
     """L of R = L L^H, both (2, n, n, lane), from the lower half of R; the diagonal of L holds 1 / L_ii."""
     for i in range(R.shape[1]):
@@ -73,7 +73,7 @@ def factorize_lanes(R: NDArray[Any], L: NDArray[Any]) -> None:
                     imag[lane] *= diagonal[lane]
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
 def solve_lanes(L: NDArray[Any], x: NDArray[Any]) -> None:
     """Put R^-1 x in place of a vector x (2, n, lane), with the L that `factorize_lanes` made of R."""
     n = x.shape[1]
@@ -99,7 +99,7 @@ def solve_lanes(L: NDArray[Any], x: NDArray[Any]) -> None:
             imag[lane] *= diagonal[lane]
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
 def factorize_gram(W: NDArray[Any], gram: NDArray[Any], L: NDArray[Any]) -> None:
     """Put the factor of W W^H into L, for W (2, row, column, lane)."""
     for i in range(W.shape[1]):
@@ -108,7 +108,7 @@ def factorize_gram(W: NDArray[Any], gram: NDArray[Any], L: NDArray[Any]) -> None
     factorize_lanes(gram, L)
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
 def pseudo_inverse_column(W: NDArray[Any], L: NDArray[Any], k: int, unit: NDArray[Any], q: NDArray[Any]) -> None:
     """Put column k of W^+ = W^H (W W^H)^-1 into q (2, column, lane), with the factor L of W W^H."""
     unit[:] = 0

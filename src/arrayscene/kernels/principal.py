@@ -77,7 +77,7 @@ def principal_torch(R_s: Tensor, R_n: Tensor) -> Principal:
     return Principal(value, torch.linalg.solve_triangular(L.mH, v, upper=True)[..., 0], (L @ v)[..., 0])
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
 def _principal(source: NDArray[Any], rest: NDArray[Any], value: NDArray[Any], w: NDArray[Any], a: NDArray[Any]) -> None:
     n_mics = source.shape[-1]
     tiny = np.finfo(np.float64).tiny

@@ -91,7 +91,7 @@ def vote_heaps_torch(places: Tensor, weights: Tensor, n_heaps: int, *, narrow: f
     return means, masses
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
 def _coherence_phases(
     y: NDArray[Any],
     length: int,
@@ -133,7 +133,7 @@ def _coherence_phases(
             weights[t, b] = coherence * coherence
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _vote_heaps(
     places: NDArray[Any], weights: NDArray[Any], narrow: float, wide: float, found: NDArray[Any], masses: NDArray[Any]
 ) -> None:

@@ -80,7 +80,7 @@ def whiten_torch(mixture: Tensor, sigma2: Tensor) -> Whitened:
     return Whitened(torch.stack([z.real, z.imag], dim=-3), L, (variance * inverse @ inverse.mH)[..., None, :, :])
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
 def _whiten(mixture: NDArray[Any], sigma2: NDArray[Any], parts: NDArray[Any], factor: NDArray[Any], noise: NDArray[Any]) -> None:
     n_freqs, n_mics, n_frames = mixture.shape
     R = np.empty((n_mics, n_mics), np.complex128)

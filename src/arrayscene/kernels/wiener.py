@@ -115,7 +115,7 @@ def _frames_first(parts: Tensor) -> NDArray[Any]:
     return np.asarray(parts.mT.resolve_conj().reshape(-1, *parts.mT.shape[-3:]).contiguous().numpy())
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
 def _filter(
     y: NDArray[Any], variances: NDArray[Any], covariances: NDArray[Any], noise: NDArray[Any], result: NDArray[Any], reference: int
 ) -> None:
@@ -163,7 +163,7 @@ def _filter(
                     result[k, t, start + lane] = complex(v[k, lane] * real[lane], v[k, lane] * imag[lane])
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
 def _statistics(y: NDArray[Any], images: NDArray[Any], floor: float, variances: NDArray[Any], covariances: NDArray[Any]) -> None:
     n_mics, n_frames, n_freqs = y.shape
     n_parts = len(images) + 1
@@ -221,7 +221,7 @@ def _statistics(y: NDArray[Any], images: NDArray[Any], floor: float, variances: 
                     covariances[f, k, j, i] = complex(real, -imag)
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
 def _parts(y: NDArray[Any], images: NDArray[Any], t: int, c: NDArray[Any]) -> None:
     """Put the images in one frame, and what they leave of the recording, into c (part, mic, 2, freq)."""
     for m in range(len(y)):
