@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from arrayscene.array_files import write_whole
 from arrayscene.errors import ArraySceneError, RecordingError
+from arrayscene.folder import write_whole
 from arrayscene.naming import suggestion
 
 

@@ -14,6 +14,7 @@ from arrayscene.constants import REFERENCE_PRESSURE
 from arrayscene.errors import ShapeError
 from arrayscene.imaging.bands import Band
 from arrayscene.imaging.grids import MapGrid
+from arrayscene.report.json_values import number
 
 FloatArray = NDArray[np.float64]
 
@@ -192,8 +193,8 @@ class SoundMap:
                     "low_hz": round(band.low, 3),
                     "high_hz": round(band.high, 3),
                     f"resolution_{length}": round(float(self.resolution[index]), 6),
-                    "peak_db": _plain(self.decibels(self.power[index].max())),
-                    "total_db": _plain(self.decibels(self.power[index].sum())) if self.shows_sources else None,
+                    "peak_db": number(float(self.decibels(self.power[index].max())), 3),
+                    "total_db": number(float(self.decibels(self.power[index].sum())), 3) if self.shows_sources else None,
                     "sources": [self._source_dict(source) for source in self.sources(index)],
                 }
                 for index, band in enumerate(self.bands)
@@ -216,8 +217,3 @@ class SoundMap:
         }
         place = {} if self.grid.far else {"position_m": [round(value, 6) + 0.0 for value in (x, y, z)]}
         return {**place, **angles, "level_db": round(source.level_db, 3)}
-
-
-def _plain(level: FloatArray) -> float | None:
-    """A level that JSON can hold; None for nothing at all."""
-    return round(float(level), 3) if np.isfinite(level) else None

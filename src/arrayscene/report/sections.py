@@ -8,9 +8,10 @@ from html import escape
 from typing import Final
 
 from arrayscene.report.audio import EMBEDDED_SECONDS, Playback
+from arrayscene.report.json_values import degrees
 from arrayscene.report.mirror import mirror_direction
 from arrayscene.report.palette import clock, hertz_in_words, source_colour
-from arrayscene.report.scene_json import degrees, source_file
+from arrayscene.report.scene_json import source_file
 from arrayscene.report.sentences import active_seconds, direction, minus, percent
 from arrayscene.scene import Scene, Source
 

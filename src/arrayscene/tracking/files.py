@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayscene.errors import RecordingError
-from arrayscene.report.scene_json import degrees, number
+from arrayscene.report.json_values import degrees, number
 from arrayscene.tracking.detections import Detections
 from arrayscene.tracking.tracks import Track, Tracks
 

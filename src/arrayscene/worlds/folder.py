@@ -12,9 +12,8 @@ from typing import Any, Final
 import torch
 from torch.utils.data import Dataset
 
-from arrayscene.array_files import write_whole
 from arrayscene.errors import ArraySceneError, RecordingError
-from arrayscene.folder import check_writable
+from arrayscene.folder import check_writable, write_whole
 from arrayscene.worlds.config import WorldConfig
 from arrayscene.worlds.scene_files import VERSION, read_json, read_scene, write_scene
 from arrayscene.worlds.world import World, WorldScene
