@@ -64,7 +64,7 @@ def _page(scene: Scene, folder: Path, player: Playback) -> Iterator[str]:
         "<main>"
     )
     yield sections.warnings(scene)
-    yield sections.sources(scene, player.coding)
+    yield sections.sources(scene)
     yield _where(scene, folder)
     yield from _listen(scene, folder, player)
     yield _trust(scene, folder, residual_db)

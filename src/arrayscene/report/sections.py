@@ -41,7 +41,7 @@ def warnings(scene: Scene) -> str:
     return f'<section class="warnings" id="warnings"><h2>Warnings</h2>{_list(scene.warnings)}</section>\n'
 
 
-def sources(scene: Scene, coding: str) -> str:
+def sources(scene: Scene) -> str:
     """One row a source."""
     if not scene.sources:
         return '<section id="sources"><h2>Sources</h2><p>None. The mixture can be heard below.</p></section>\n'
