@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from arrayscene.activity import runs
 from arrayscene.array import MicrophoneArray
 from arrayscene.tracking.detections import Detections
 
@@ -41,9 +42,8 @@ class Track:
 
     def stretches(self, frame_seconds: float) -> NDArray[np.float64]:
         """(segment, 2) start and end in seconds of where it sounds."""
-        edges = np.diff(np.concatenate([[0], self.active.astype(np.int8), [0]]))
-        first, last = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1
-        return np.stack([self.times[first] - frame_seconds / 2, self.times[last] + frame_seconds / 2], axis=1)
+        first, stop = runs(self.active).T
+        return np.stack([self.times[first] - frame_seconds / 2, self.times[stop - 1] + frame_seconds / 2], axis=1)
 
     def vectors(self) -> FloatArray:
         """(time, 3) unit vectors towards the source; angles that the array cannot know count as 0."""
