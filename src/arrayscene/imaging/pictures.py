@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from arrayscene.errors import ShapeError
 from arrayscene.imaging.result import SoundMap
+from arrayscene.localize.grid import to_angles, to_vectors
 from arrayscene.report.drawing import FAINT, INK, SOFT
 from arrayscene.report.sentences import minus
 
@@ -157,8 +158,7 @@ def _sphere(figure: Figure, shown: _Shown) -> AxesImage:
     grid = shown.sound_map.grid
     unit = grid.points / np.linalg.norm(grid.points, axis=1, keepdims=True)
     azimuth, elevation = np.arange(-180.0, 181.0), np.arange(-90.0, 91.0)
-    theta, phi = np.radians(elevation)[:, None], np.radians(azimuth)[None, :]
-    looks = np.stack(np.broadcast_arrays(np.cos(theta) * np.cos(phi), np.cos(theta) * np.sin(phi), np.sin(theta)), axis=-1)
+    looks = to_vectors(*np.meshgrid(np.radians(azimuth), np.radians(elevation)))
     apart, nearest = cKDTree(unit).query(looks)
     # Half a sphere leaves the other half white.
     spacing = grid.increment / np.linalg.norm(grid.points[0])
@@ -175,8 +175,8 @@ def _sphere(figure: Figure, shown: _Shown) -> AxesImage:
 
 def _azimuth_and_elevation(point: NDArray[np.float64]) -> tuple[float, float]:
     """Degrees."""
-    x, y, z = point
-    return math.degrees(math.atan2(y, x)), math.degrees(math.atan2(z, math.hypot(x, y)))
+    azimuth, elevation = np.degrees(to_angles(point))
+    return float(azimuth), float(elevation)
 
 
 def _show(

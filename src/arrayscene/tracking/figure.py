@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from arrayscene.localize.grid import to_angles
 from arrayscene.report.drawing import INK, SMALL, SOFT, WIDTH, blank_figure, broken, time_axis
 from arrayscene.report.mirror import mirror_direction
 from arrayscene.report.palette import source_colour
@@ -60,10 +61,11 @@ def _known(tracks: Tracks, angle: str) -> bool:
 
 
 def _angle(axes: Axes, tracks: Tracks, name: str) -> None:
-    heard = [(d.time, *vector, s) for d in tracks.detections for vector, s in zip(d.vectors, d.strength, strict=True)]
+    heard = [(d.time, s, *vector) for d in tracks.detections for vector, s in zip(d.vectors, d.strength, strict=True)]
     if heard:
-        time, x, y, z, strength = np.array(heard).T
-        values = np.arctan2(y, x) if name == "azimuth" else np.arctan2(z, np.hypot(x, y))
+        time, strength, *vectors = np.array(heard).T
+        azimuth, elevation = to_angles(np.stack(vectors, axis=-1))
+        values = azimuth if name == "azimuth" else elevation
         shade = 0.92 - 0.55 * np.clip(strength / 5, 0, 1)
         axes.scatter(time, np.degrees(values), s=5, c=[(s, s, s) for s in shade], linewidths=0, zorder=1)
     for track in tracks.tracks:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from arrayscene.activity import runs
 from arrayscene.array import MicrophoneArray
+from arrayscene.localize.grid import to_vectors
 from arrayscene.tracking.detections import Detections
 
 FloatArray = NDArray[np.floating[Any]]
@@ -49,7 +50,7 @@ class Track:
         """(time, 3) unit vectors towards the source; angles that the array cannot know count as 0."""
         azimuth = np.zeros(len(self.times)) if self.azimuth is None else self.azimuth
         elevation = np.zeros(len(self.times)) if self.elevation is None else self.elevation
-        return np.stack([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)], axis=-1)
+        return to_vectors(azimuth, elevation)
 
 
 @dataclass(frozen=True)
