@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Final, NamedTuple, get_args
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
 
 from arrayscene.decoders.base import Decoder, Estimate
-from arrayscene.decoders.posterior_problem import Found, Method, Settings, Stretch, unknown
+from arrayscene.decoders.posterior_problem import METHODS, Found, Method, Settings, Stretch, unknown
 from arrayscene.decoders.posterior_sampling import sample, start_of
 from arrayscene.decoders.transforms import resynthesised
 from arrayscene.diffusion import Prior
@@ -130,8 +130,8 @@ class DiffusionPosterior(Decoder):
         reference: int = 0,
     ) -> None:
         super().__init__()
-        if method not in get_args(Method):
-            raise ShapeError(f"DiffusionPosterior: method {method!r} came; there are {', '.join(get_args(Method))}")
+        if method not in METHODS:
+            raise ShapeError(f"DiffusionPosterior: method {method!r} came; there are {', '.join(METHODS)}")
         if min(draws, particles, n_steps, n_taps, n_fits) < 1 or not 0 < sigma[1] <= sigma[0] or seconds <= 0:
             raise ShapeError(
                 f"DiffusionPosterior: draws={draws}, particles={particles}, n_steps={n_steps}, n_taps={n_taps}, n_fits={n_fits}, "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -28,6 +28,8 @@ from arrayscene.response import ConvolutiveResponse, MatrixResponse, Response, f
 from arrayscene.stft import STFT
 
 Method = Literal["proximal", "dps", "diffpir", "red-diff"]
+
+METHODS: Final[tuple[Method, ...]] = get_args(Method)
 
 QUIETEST: Final = 1e-4
 """RMS of a source, relative to the loudest, below which it is left alone."""
