@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import matplotlib
 import torch
-from common import ROOT, as_table, describe, shared_folder, write_page
+from common import ROOT, as_table, describe, page_head, shared_folder, speech_files, write_page
 from torch import Tensor, nn, optim
 from torch.utils.data import DataLoader
 
@@ -68,7 +68,7 @@ def folders(scratch: Path) -> Iterator[tuple[str, Path, dict[int, int]]]:
         return
     own = scratch / "recordings"
     own.mkdir()
-    for number, path in enumerate(sorted((shared / "speech_train").rglob("*.flac"))[:: 251 // N_READERS][:N_READERS]):
+    for number, path in enumerate(speech_files(shared)[:: 251 // N_READERS][:N_READERS]):
         Recording.read(path, sample_rate=RATES[number % len(RATES)]).write(own / f"{path.stem}.wav")
     yield "folder of WAV files", own, EPOCHS_OWN
 
@@ -154,14 +154,14 @@ def write(runs: list[Run]) -> None:
     runs = sorted(runs, key=lambda one: (one.speech != runs[0].speech, one.snr_db))
     draw(runs)
     rows = [one.row for one in runs]
-    lines = ["# audio_diffusion", "", " ".join((__doc__ or "").split()), "", describe(), ""]
+    lines = page_head("audio_diffusion", __doc__, describe())
     lines += [
         "![loss curves](audio_diffusion.png)",
         "",
         '"Start" is the network before training: Tikhonov\'s inverse with the mu that the SNR alone gives. "Speakers" are those'
         " of training and test. Scenes of 2 s are decoded by the network trained on 0.1 s, and compared with their own best mu.",
         "",
-        *as_table(list(rows[0]), rows),
+        *as_table(rows),
     ]
     write_page("audio_diffusion", lines)
 

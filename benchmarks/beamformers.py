@@ -1,6 +1,6 @@
 """The statistical beamformers beside pb_bss and pyroomacoustics: the same covariances, the same rooms, the same run.
 
-Rooms as in `rooms.py`, other seeds: T60 0.25 to 0.5 s, talkers 0.8 to 2 m away, 8 s at 16 kHz, SNR 20 dB, windows of 64 ms.
+Scenes of `room_scenes.py`: T60 0.25 to 0.5 s, talkers 0.8 to 2 m away, 8 s at 16 kHz, SNR 20 dB, windows of 64 ms.
 Ideal ratio masks give one covariance for each talker and one for the noise; each talker is decoded against the rest. All packages
 get the same complex128 covariances (loaded by 1e-6) and, where they need them, the same plane waves from the true directions, and
 compute one filter for each talker. dB: SI-SDR gained over the first microphone, target each talker's reverberant image there. ms:
@@ -26,7 +26,7 @@ import numpy as np
 import pyroomacoustics as pra
 import torch
 from common import describe, write_table
-from rooms import RATE, _scene
+from room_scenes import RATE, room_scene
 from torch import Tensor
 
 from arrayscene import STFT, MicrophoneArray
@@ -70,11 +70,11 @@ def main() -> None:
     torch.set_num_threads(1)
     rows: list[dict[str, object]] = []
     for spec, n_talkers in CASES:
-        found = [_measure(spec, _scene(spec, n_talkers, seed)) for seed in range(FIRST_SEED, FIRST_SEED + N_SCENES)]
+        found = [_measure(spec, room_scene(spec, n_talkers, seed)) for seed in range(FIRST_SEED, FIRST_SEED + N_SCENES)]
         for method in found[0]:
             rows.append(_row(f"{spec}, {n_talkers}", method, [scene[method] for scene in found]))
             print(rows[-1], flush=True)
-    write_table("beamformers", __doc__, describe() + (f"; pb_bss {NO_PB_BSS}" if pb is None else _pb_bss()), list(rows[0]), rows)
+    write_table("beamformers", __doc__, describe() + (f"; pb_bss {NO_PB_BSS}" if pb is None else _pb_bss()), rows)
 
 
 def _pb_bss() -> str:

@@ -31,12 +31,21 @@ def shared_data() -> Path:
     return folder
 
 
+def speech_files(root: Path) -> list[Path]:
+    """All shared clips of speech, a talker each, in a fixed order."""
+    return sorted((root / "speech_train").glob("*/*.flac"))
+
+
+def speech_unseen(root: Path) -> Speech:
+    """The speech of those whom the trainings of network and prior kept for testing."""
+    return Speech.folder(root / "speech_train" / "librispeech_train-clean-100").split("test")
+
+
 @contextmanager
-def speech_unseen(root: Path) -> Iterator[Path]:
-    """A folder with the speech of those whom the trainings of network and prior kept for testing."""
+def folder_unseen(root: Path) -> Iterator[Path]:
+    """The same as a folder."""
     with tempfile.TemporaryDirectory() as name:
-        speech = Speech.folder(root / "speech_train" / "librispeech_train-clean-100").split("test")
-        for clips in speech.clips.values():
+        for clips in speech_unseen(root).clips.values():
             for clip in clips:
                 (Path(name) / clip.path.name).symlink_to(clip.path.resolve())
         yield Path(name)
@@ -48,16 +57,21 @@ def describe() -> str:
     return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, {packages}"
 
 
-def as_table(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> list[str]:
-    """Lines of a Markdown table."""
+def as_table(rows: Sequence[Mapping[str, object]]) -> list[str]:
+    """Lines of a Markdown table with all columns that any row has."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
     head = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     return head + ["| " + " | ".join(str(row.get(column, "")) for column in columns) + " |" for row in rows]
 
 
-def write_table(name: str, purpose: str, machine: str, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
+def page_head(name: str, purpose: str | None, machine: str) -> list[str]:
+    """Lines with which a page begins: its name, a script's docstring, and what ran it."""
+    return [f"# {name}", "", " ".join((purpose or "").split()), "", machine, ""]
+
+
+def write_table(name: str, purpose: str | None, machine: str, rows: Sequence[Mapping[str, object]]) -> None:
     """Write results/NAME.md and print it."""
-    lines = [f"# {name}", "", " ".join(purpose.split()), "", machine, "", *as_table(columns, rows)]
-    write_page(name, lines)
+    write_page(name, [*page_head(name, purpose, machine), *as_table(rows)])
 
 
 def write_page(name: str, lines: Sequence[str]) -> None:

@@ -21,8 +21,9 @@ import numpy as np
 import soundfile as sf
 import soxr
 import torch
-from common import ROOT, describe, shared_data
-from scipy.io import loadmat
+from common import as_table, describe, page_head, shared_data, speech_files, write_page
+from measured_line import line_positions, line_responses
+from measured_sphere import LONG_WINDOW, NOMINAL, STARTS, Measured
 from scipy.signal import fftconvolve
 
 from arrayscene import MicrophoneArray, Recording, simulate_scene
@@ -37,8 +38,6 @@ ARRAYS = (
     "respeaker-6", "chime3-6", "linear:6:0.04", "flat:6", "irregular:6", "uma-8", "circular:8:0.05", "linear:8:0.03",
     "irregular:8",
 )  # fmt: skip
-LOUDSPEAKERS, LOUDSPEAKER_AZIMUTHS = (30, 735, 1440, 2145), (45.0, 15.0, -15.0, -45.0)
-"""First sample of each loudspeaker's response in SOFiA A3, and its azimuth in degrees."""
 
 Table = list[dict[str, object]]
 
@@ -65,12 +64,14 @@ def main() -> None:
         "Calibration from one talker at a known place": calibrations,
     }
     chosen = [name for name in sections if not sys.argv[1:] or any(word.lower() in name.lower() for word in sys.argv[1:])]
-    parts = [f"# diagnosis\n\n{' '.join((__doc__ or '').split())}\n\n{describe()}\n"]
+    lines = page_head("diagnosis", __doc__, describe())
     for name in chosen:
-        parts.append(f"## {name}\n\n{_markdown(sections[name](root))}\n")
-        print(parts[-1], flush=True)
-        if not sys.argv[1:]:
-            (ROOT / "results" / "diagnosis.md").write_text("\n".join(parts), encoding="utf-8")
+        table = [f"## {name}", "", *as_table(sections[name](root)), ""]
+        lines += table
+        if sys.argv[1:]:
+            print("\n".join(table), flush=True)
+        else:
+            write_page("diagnosis", lines[:-1])
 
 
 OUTCOMES: list[tuple[float, bool]] = []
@@ -168,7 +169,7 @@ def mirrors(root: Path) -> Table:
         ]
         add(f"rooms, talkers: {n}", [(scene.recording.samples, _believed(scene), scene.directions[:, 0]) for scene in scenes])
     for talkers in ((3,), (1, 3), (0, 1, 3)):
-        azimuths = np.deg2rad(np.array(LOUDSPEAKER_AZIMUTHS)[list(talkers)])
+        azimuths = np.deg2rad(NOMINAL[list(talkers)])
         spheres = [_sphere(root, n_mics, seed, talkers) for n_mics, seed in ((8, 0), (8, 1), (16, 0))]
         add(f"measured sphere, talkers: {len(talkers)}", [(*sphere, azimuths) for sphere in spheres])
     for n in (1, 2, 3):
@@ -281,7 +282,7 @@ def _scene(
     snr_db: float = 20,
 ) -> SimulatedScene:
     generator = np.random.default_rng([seed, *name.encode()])
-    clips = sorted((root / "speech_train").glob("*/*.flac"))[125:]
+    clips = speech_files(root)[125:]
     array = _array(name, generator)
     room = tuple(generator.uniform([4.0, 3.5, 2.5], [7.0, 6.0, 3.2]))
     center = (*generator.uniform([1.3, 1.3], [room[0] - 1.3, room[1] - 1.3]), generator.uniform(0.8, 1.4))
@@ -410,19 +411,18 @@ def _random_order(array: MicrophoneArray, generator: np.random.Generator) -> Ord
 
 def _line(root: Path, n_mics: int, seed: int) -> tuple[np.ndarray, MicrophoneArray, np.ndarray]:
     """Also the azimuths of the sources, from the middle of the line."""
-    folder = root / "measured" / "rs_mnmf_ula32"
+    responses, places = line_responses(root)
     generator = np.random.default_rng([seed, n_mics])
     stride = int(generator.integers(1, (32 - 1) // (n_mics - 1) + 1)) if n_mics < 32 else 1
     mics = int(generator.integers(0, 32 - (n_mics - 1) * stride)) + stride * np.arange(n_mics)
-    clips = sorted((folder / "audio").glob("*/*.wav"))
+    clips = sorted((root / "measured" / "rs_mnmf_ula32" / "audio").glob("*/*.wav"))
     y = np.zeros((n_mics, SECONDS * RATE))
     sources = generator.choice(6, 1 + seed % 3, replace=False)
     for source in sources:
-        response = soxr.resample(sf.read(folder / "sources" / f"rir_source_{source + 1}.wav")[0], 48000, RATE).T[mics]
         clip = sf.read(clips[generator.integers(len(clips))], always_2d=True)[0][:, 0]
-        y += _image(response, clip)
-    positions = np.stack([0 * mics, 0.03 * mics, 0 * mics], axis=-1)
-    toward = loadmat(folder / "sources" / "source_location.mat")["sourceLocation"][sources] - positions.mean(axis=0)[:2]
+        y += _image(responses[source][mics], clip)
+    positions = line_positions(mics)
+    toward = places[sources] - positions.mean(axis=0)[:2]
     array = MicrophoneArray.from_positions(positions, name="line", layout="mic-first")
     return _noisy(y, generator), array, np.arctan2(toward[:, 1], toward[:, 0])
 
@@ -430,21 +430,18 @@ def _line(root: Path, n_mics: int, seed: int) -> tuple[np.ndarray, MicrophoneArr
 def _sphere(root: Path, n_mics: int, seed: int, talkers: tuple[int, ...] = ()) -> tuple[np.ndarray, MicrophoneArray]:
     """Talkers at some of the four loudspeakers, one clip each; without, one clip from all four of them."""
     generator = np.random.default_rng([seed, n_mics])
-    name = "SOFiA_A2_struct" if seed % 2 and not talkers else "SOFiA_A3_struct"
-    data = loadmat(root / "measured" / "sofia_vsa_measured" / f"{name}.mat", simplify_cells=True)[name]
+    measured = Measured("A2" if seed % 2 and not talkers else "A3")
     mics = np.sort(generator.choice(110, n_mics, replace=False))
-    measured = data["irChOne"].astype(float)
+    samples = measured.samples.T
     # In A3 the loudspeakers sound one after the other.
-    stretches = [measured[start : start + 670] for start in np.array(LOUDSPEAKERS)[list(talkers)]] if talkers else [measured]
+    stretches = [samples[STARTS[talker] : STARTS[talker] + LONG_WINDOW] for talker in talkers] or [samples]
     clips = sorted((root / "measured" / "rs_mnmf_ula32" / "audio").glob("*male/*.wav"))
     y = np.zeros((n_mics, SECONDS * RATE))
     for stretch, clip in zip(stretches, generator.choice(len(clips), len(stretches), replace=False), strict=True):
-        response = soxr.resample(stretch, 44100, RATE).T[mics]
+        response = soxr.resample(stretch, measured.rate, RATE).T[mics]
         y += _image(response, sf.read(clips[clip], always_2d=True)[0][:, 0])
-    azimuth, colatitude, radius = data["azimuth"][mics], data["elevation"][mics], float(data["radius"])
-    across = np.sin(colatitude)
-    positions = radius * np.stack([across * np.cos(azimuth), across * np.sin(azimuth), np.cos(colatitude)], axis=-1)
-    array = MicrophoneArray.from_positions(positions, name="sphere", layout="mic-first", body_radius=radius)
+    whole = measured.array
+    array = MicrophoneArray(positions=whole.positions[mics], name="sphere", body_radius=whole.body_radius)
     return _noisy(y, generator), array
 
 
@@ -468,13 +465,6 @@ def _percent(values: list[bool]) -> str:
 def _median(values: list[float]) -> str:
     known = [value for value in values if np.isfinite(value)]
     return f"{np.median(known):.1f}" if any(known) else ""
-
-
-def _markdown(rows: Table) -> str:
-    columns = list(rows[0])
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    lines += ["| " + " | ".join(str(row.get(column, "")) for column in columns) + " |" for row in rows]
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import time
 
 import numpy as np
 import torch
-from common import describe, shared_data, speech_unseen, write_table
+from common import describe, folder_unseen, shared_data, write_table
 
 from arrayscene import MicrophoneArray, Recording
 from arrayscene.bench import make_scenes
@@ -69,7 +69,7 @@ def main() -> None:
 
 def scenes(first: int, n: int) -> list[BenchScene]:
     """Of speakers that nothing was trained with."""
-    with speech_unseen(shared_data()) as folder:
+    with folder_unseen(shared_data()) as folder:
         return make_scenes("triangle", n, seconds=SECONDS, speech=folder, first=first)
 
 
@@ -85,7 +85,7 @@ def write(scores: Scores, peak_mb: float) -> None:
     rows = [_row(start, np.array(several)) for start, several in scores.items()]
     n = len(scores[STARTS[0]])
     machine = f"{n} scenes, {DRAWS} draws each. Most memory: {peak_mb:.0f} MB. {describe()}"
-    write_table("diffusion", __doc__ or "", machine, list(rows[0]), rows)
+    write_table("diffusion", __doc__, machine, rows)
 
 
 def _scored(start: str, samples: np.ndarray, targets: np.ndarray, array: MicrophoneArray) -> list[float]:

@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 import torch
-from common import describe, shared_data, write_table
+from common import describe, shared_data, speech_unseen, write_table
 
 from arrayscene import STFT, MicrophoneArray
 from arrayscene.decoders import SDWMWF, Clustering, Decoder, DiffusionPosterior, FromDirections, PseudoInverse, Tikhonov
@@ -23,7 +23,6 @@ from arrayscene.metrics import si_sdr
 from arrayscene.networks import load_speech_prior
 from arrayscene.response import PlaneWave
 from arrayscene.training.clean_speech import load_clips
-from arrayscene.worlds import Speech
 
 RATE, N = 16000, 48000
 KINDS = {
@@ -51,8 +50,7 @@ def main() -> None:
         "diffusion, Gaussian prior": DiffusionPosterior(stft, None, Gaussian(speech.spectrum), **settings),  # type: ignore[arg-type]
         "diffusion, speech prior": DiffusionPosterior(stft, None, speech, **settings),  # type: ignore[arg-type]
     }
-    folder = shared_data() / "speech_train" / "librispeech_train-clean-100"
-    clips = [clip[-N:] for clip in load_clips(Speech.folder(folder).split("test"), RATE) if len(clip) >= N]
+    clips = [clip[-N:] for clip in load_clips(speech_unseen(shared_data()), RATE) if len(clip) >= N]
     rows = []
     for kind, (layout, azimuths) in KINDS.items():
         A = PlaneWave(MicrophoneArray.resolve(layout), torch.tensor(azimuths), frequencies=stft.frequencies(RATE))
@@ -78,7 +76,7 @@ def main() -> None:
             row = {"scenes": kind, "decoder": name, "SI-SDR dB": f"{score:.2f}", "s": f"{seconds:.1f}"}
             rows.append(row | {"inside": "" if np.isnan(inside) else f"{inside:.0%}"})
             print(rows[-1], flush=True)
-    write_table("diffusion_informed", __doc__ or "", f"{n} scenes each. {describe()}", list(rows[0]), rows)
+    write_table("diffusion_informed", __doc__, f"{n} scenes each. {describe()}", rows)
 
 
 if __name__ == "__main__":

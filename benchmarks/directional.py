@@ -1,9 +1,9 @@
 """What directions alone are worth: every directional decoder, told the true directions and nothing else, in simulated rooms.
 
-No oracle covariances: what a decoder needs to know of sources and noise it takes from the recording and the directions. Rooms as
-in `rooms.py`, other seeds: T60 0.25 to 0.5 s, talkers 0.8 to 2 m away, at least 35 degrees apart, 8 s at 16 kHz, SNR 20 dB;
-windows of 64 ms, for decoders that learn a covariance of the recording 256 ms. SI-SDR improvement over the first microphone;
-target: each talker's reverberant image there. "above" is the same for the frequencies above the array's aliasing limit.
+No oracle covariances: what a decoder needs to know of sources and noise it takes from the recording and the directions. Scenes
+of `room_scenes.py`: T60 0.25 to 0.5 s, talkers 0.8 to 2 m away, at least 35 degrees apart, 8 s at 16 kHz, SNR 20 dB; windows of
+64 ms, for decoders that learn a covariance of the recording 256 ms. SI-SDR improvement over the first microphone; target: each
+talker's reverberant image there. "above" is the same for the frequencies above the array's aliasing limit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from common import describe, write_table
-from rooms import RATE, _scene
+from room_scenes import RATE, room_scene
 
 from arrayscene import STFT, MicrophoneArray
 from arrayscene.decoders import (
@@ -67,19 +67,16 @@ def main() -> None:
     for spec, n_talkers in CASES:
         scores: dict[str, list[tuple[float, float, float]]] = {name: [] for name in DECODERS}
         for seed in range(FIRST_SEED, FIRST_SEED + N_SCENES):
-            scene = _scene(spec, n_talkers, seed)
+            scene = room_scene(spec, n_talkers, seed)
             for name in DECODERS:
                 scores[name].append(_score(name, spec, scene))
         for name, values in scores.items():
             overall, above, seconds = np.mean(values, axis=0)
             rows[name][f"{spec}, {n_talkers}: dB"] = f"{overall:.2f}"
-            rows[name]["above"] = f"{above:.2f}"
-            rows[name]["s"] = f"{seconds:.2f}"
-            rows[name][f"{spec}, {n_talkers}: above"] = rows[name].pop("above")
-            rows[name][f"{spec}, {n_talkers}: s"] = rows[name].pop("s")
+            rows[name][f"{spec}, {n_talkers}: above"] = f"{above:.2f}"
+            rows[name][f"{spec}, {n_talkers}: s"] = f"{seconds:.2f}"
             print(spec, n_talkers, name, f"{overall:.2f} above {above:.2f}, {seconds:.2f} s", flush=True)
-    columns = list(next(iter(rows.values())))
-    write_table("directional", __doc__, describe(), columns, list(rows.values()))
+    write_table("directional", __doc__, describe(), list(rows.values()))
 
 
 def _score(name: str, spec: str, scene: object) -> tuple[float, float, float]:

@@ -39,7 +39,7 @@ def main() -> None:
         print(rows[-1], flush=True)
     if not sys.argv[1:]:
         machine = f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}. {describe()}"
-        write_table("gpu", __doc__ or "", machine, list(rows[0]), rows)
+        write_table("gpu", __doc__, machine, rows)
 
 
 def mixtures(n_mics: int = 3) -> Tensor:

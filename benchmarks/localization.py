@@ -21,7 +21,7 @@ import numpy as np
 import pyroomacoustics as pra
 import soundfile as sf
 import torch
-from common import as_table, describe, shared_folder, write_page
+from common import as_table, describe, page_head, shared_folder, speech_files, write_page
 from scipy.optimize import linear_sum_assignment
 
 from arrayscene import MicrophoneArray, load_voice, locate, simulate_scene, voice_names
@@ -40,11 +40,11 @@ SOUND = 343.0
 
 def main() -> None:
     scored, by_case, levels = rooms(N_SCENES)
-    lines = ["# localization", "", " ".join((__doc__ or "").split()), "", describe(), ""]
-    lines += [f"## {N_SCENES} rooms", "", *as_table(list(scored[0]), scored), "", *as_table(list(by_case[0]), by_case), ""]
-    lines += ["## Levels and error bars", "", *as_table(list(levels[0]), levels), ""]
+    lines = page_head("localization", __doc__, describe())
+    lines += [f"## {N_SCENES} rooms", "", *as_table(scored), "", *as_table(by_case), ""]
+    lines += ["## Levels and error bars", "", *as_table(levels), ""]
     fast = speed()
-    lines += ["## Speed, 8 s of ReSpeaker 6", "", *as_table(list(fast[0]), fast), ""]
+    lines += ["## Speed, 8 s of ReSpeaker 6", "", *as_table(fast), ""]
     lines += ["Measured responses: [localization_measured](localization_measured.md)."]
     write_page("localization", lines)
 
@@ -85,7 +85,7 @@ def speech() -> list[Callable[[], np.ndarray]]:
     if root is None:
         return [lambda name=name: load_voice(name, RATE) for name in voice_names()]
     # The other speakers served for choosing thresholds.
-    return [lambda path=path: sf.read(str(path), dtype="float32")[0] for path in sorted(root.glob("speech_train/*/*.flac"))[125:]]
+    return [lambda path=path: sf.read(str(path), dtype="float32")[0] for path in speech_files(root)[125:]]
 
 
 def rooms(n_scenes: int) -> tuple[list[dict], list[dict], list[dict]]:

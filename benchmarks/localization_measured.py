@@ -12,12 +12,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import soundfile as sf
 import soxr
-from common import as_table, describe, shared_data, write_page
+from common import as_table, describe, page_head, shared_data, write_page
 from localization import RATE, SECONDS, SOUND, speech
-from measured_sphere import NOMINAL, STARTS, Measured, intact
-from scipy.io import loadmat
+from measured_line import STEP, line_positions, line_responses
+from measured_sphere import LONG_WINDOW, NOMINAL, STARTS, Measured, intact
 from scipy.optimize import least_squares
 from scipy.signal import fftconvolve
 
@@ -33,26 +32,19 @@ def main() -> None:
     root = shared_data()
     placed, parts, sphere = line_places(root), line_azimuths(root), sphere_azimuths()
     worst = {key: 100 * max(float(row[key]) for row in placed) for key in ("error", "its error", "found to fit")}
-    lines = ["# localization_measured", "", " ".join((__doc__ or "").split()), "", describe(), ""]
-    lines += ["## Places, whole line, metres", "", *as_table(list(placed[0]), placed), ""]
+    lines = page_head("localization_measured", __doc__, describe())
+    lines += ["## Places, whole line, metres", "", *as_table(placed), ""]
     lines += [
         f"The largest error is {worst['error']:.0f} cm. The places that fit the arrival times of the direct sound best are up to"
         f" {worst['its error']:.0f} cm from the stated ones, and at most {worst['found to fit']:.0f} cm from those found.",
         "",
     ]
-    lines += ["## Azimuths, parts of the line, degrees", "", *as_table(list(parts[0]), parts), ""]
-    lines += ["## Azimuths, sphere, degrees", "", *as_table(list(sphere[0]), sphere), ""]
+    lines += ["## Azimuths, parts of the line, degrees", "", *as_table(parts), ""]
+    lines += ["## Azimuths, sphere, degrees", "", *as_table(sphere), ""]
     lines += [
         "Both sets are turned by 1.3 degrees as a whole and the mount shadows a sector: [measured_sphere](measured_sphere.md)."
     ]
     write_page("localization_measured", lines)
-
-
-def _line(root: Path) -> tuple[list[np.ndarray], np.ndarray, list[np.ndarray]]:
-    folder = root / "measured" / "rs_mnmf_ula32" / "sources"
-    truth = loadmat(folder / "source_location.mat")["sourceLocation"][:6]
-    responses = [sf.read(folder / f"rir_source_{n}.wav")[0].T for n in range(1, 7)]
-    return [soxr.resample(response.T, 48000, RATE).T for response in responses], truth, responses
 
 
 def _through(response: np.ndarray, clip: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -64,7 +56,8 @@ def _through(response: np.ndarray, clip: np.ndarray, generator: np.random.Genera
 
 def line_places(root: Path) -> list[dict]:
     """One or two talkers, all 32 microphones."""
-    responses, truth, fine = _line(root)
+    responses, truth = line_responses(root)
+    fine, _ = line_responses(root, 48000)
     generator = np.random.default_rng(0)
     clips = speech()
     array = _part(np.arange(32))
@@ -101,7 +94,7 @@ def _direct_fit(response: np.ndarray, rate: int = 48000, finer: int = 8) -> np.n
     first = (fine > 0.5 * fine.max(axis=1, keepdims=True)).argmax(axis=1)
     arrival = np.array([f + fine[m, f : f + 12 * finer].argmax() for m, f in enumerate(first)]) / (finer * rate)
     arrival -= LATE * (np.arange(len(response)) % 2 == 0)
-    along = 0.03 * np.arange(len(response))
+    along = STEP * np.arange(len(response))
 
     def late(parameters: np.ndarray) -> np.ndarray:
         return np.hypot(parameters[0], parameters[1] - along) - SOUND * arrival - parameters[2]
@@ -113,7 +106,8 @@ def _direct_fit(response: np.ndarray, rate: int = 48000, finer: int = 8) -> np.n
 
 def line_azimuths(root: Path) -> list[dict]:
     """One talker, four or eight neighbouring microphones; angles from the middle of the part."""
-    responses, truth, fine = _line(root)
+    responses, truth = line_responses(root)
+    fine, _ = line_responses(root, 48000)
     direct = [_direct_fit(response) for response in fine]
     generator = np.random.default_rng(1)
     clips = speech()
@@ -126,7 +120,7 @@ def line_azimuths(root: Path) -> list[dict]:
                 mics = first + stride * np.arange(n_mics)
                 found = locate(Recording(y[mics], RATE, _part(mics)))
                 for place, errors in ((truth[n], off), (direct[n], off_direct)):
-                    wanted = np.arctan2(place[1] - 0.03 * mics.mean(), place[0])
+                    wanted = np.arctan2(place[1] - STEP * mics.mean(), place[0])
                     if place is direct[n]:
                         told += [s.distance / np.linalg.norm(place) for s in found.sources if s.distance is not None]
                     seen = [abs(np.degrees(_from_middle(s, mics) - wanted)) for s in found.sources]
@@ -135,7 +129,7 @@ def line_azimuths(root: Path) -> list[dict]:
             rows.append(
                 {
                     "microphones": n_mics,
-                    "spacing m": 0.03 * stride,
+                    "spacing m": STEP * stride,
                     "against": name,
                     "cases": len(errors),
                     "distances told": len(told) if errors is off_direct else "",
@@ -150,14 +144,13 @@ def line_azimuths(root: Path) -> list[dict]:
 
 
 def _part(mics: np.ndarray) -> MicrophoneArray:
-    positions = np.stack([0 * mics, 0.03 * mics, 0 * mics], -1)
-    return MicrophoneArray.from_positions(positions, name="line", layout="mic-first", delays=LATE * (mics % 2 == 0))
+    return MicrophoneArray.from_positions(line_positions(mics), name="line", layout="mic-first", delays=LATE * (mics % 2 == 0))
 
 
 def _from_middle(source: LocatedSource, mics: np.ndarray) -> float:
     if source.position is None:
         return source.azimuth
-    return float(np.arctan2(source.position[1] - 0.03 * mics.mean(), source.position[0]))
+    return float(np.arctan2(source.position[1] - STEP * mics.mean(), source.position[0]))
 
 
 def sphere_azimuths() -> list[dict]:
@@ -171,7 +164,7 @@ def sphere_azimuths() -> list[dict]:
         for start, loudspeakers in cases:
             # Some of the responses in A3 were faded in; see measured_sphere.
             mics = np.flatnonzero(full[loudspeakers[0]]) if name == "A3" else np.arange(measured.array.n_mics)
-            response = soxr.resample(measured.samples[mics, start : start + 670].T, measured.rate, RATE).T
+            response = soxr.resample(measured.samples[mics, start : start + LONG_WINDOW].T, measured.rate, RATE).T
             y = fftconvolve(response, noise[None], axes=1)[:, : 2 * RATE]
             found = locate(Recording((0.05 * y / y.std()).astype(np.float32), RATE, measured.array.select(mics)))
             azimuths = np.sort([np.degrees(s.azimuth) for s in found.sources])[::-1]

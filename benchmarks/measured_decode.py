@@ -23,11 +23,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import soundfile
 import soxr
 import torch
 from common import as_table, describe, shared_data, write_page
-from scipy.io import loadmat
+from measured_line import line_positions, line_responses
 from scipy.signal import fftconvolve
 
 from arrayscene import STFT, MicrophoneArray, load_voice, simulate_scene
@@ -69,7 +68,7 @@ def main() -> None:
             rows.append(row)
             print(row, flush=True)
     page = ["# measured_decode", "", *(__doc__ or "").strip().splitlines(), "", describe(), ""]
-    write_page("measured_decode", [*page, *as_table(["array", "A", "mixture", *decoders(), "error of A"], rows)])
+    write_page("measured_decode", [*page, *as_table(rows)])
 
 
 def decoders() -> dict[str, Decoder]:
@@ -125,13 +124,12 @@ def ring() -> Case:
 
 def lines() -> list[Case]:
     """The office, two pairs of places."""
-    folder = shared_data() / "measured" / "rs_mnmf_ula32" / "sources"
-    places = loadmat(folder / "source_location.mat")["sourceLocation"]
-    positions = np.stack([np.zeros(32), 0.03 * np.arange(32), np.zeros(32)], axis=-1)
+    responses, places = line_responses(shared_data())
+    positions = line_positions(np.arange(32))
     center = positions.mean(axis=0)
     array, cases = MicrophoneArray(positions=positions - center), []
     for pair in ((0, 3), (1, 4)):
-        samples = np.stack([soxr.resample(soundfile.read(folder / f"rir_source_{n + 1}.wav")[0], 48000, RATE).T for n in pair])
+        samples = np.stack([responses[n] for n in pair])
         offset = places[list(pair), :2] - center[:2]
         azimuth, distance = np.arctan2(offset[:, 1], offset[:, 0]), np.hypot(*offset.T)
         whole = ImpulseResponses(samples, RATE, azimuth, np.zeros(2), distance, "office")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import pyroomacoustics as pra
 import soundfile as sf
 import soxr
 import torch
-from common import describe, shared_data, write_table
+from common import describe, shared_data, speech_files, write_table
 from scipy.io import loadmat
 from scipy.signal import fftconvolve
 
@@ -24,11 +25,13 @@ from arrayscene import STFT, MicrophoneArray, Recording, recover
 from arrayscene.metrics import match_sources, si_sdr
 
 RATE, SECONDS, N_SCENES, WINDOW = 16000, 8, 12, 4096
+STEP = 0.03
+"""Metres between the line's microphones."""
 
 
 def main() -> None:
     root = shared_data()
-    clips = sorted((root / "speech_train").glob("*/*.flac"))
+    clips = speech_files(root)
     rows = []
     for seed, (y, images, azimuths, array) in enumerate(line_scenes(root, clips, range(N_SCENES))):
         rows.append(_score(y, images, azimuths, array, seed))
@@ -36,24 +39,36 @@ def main() -> None:
     columns = list(rows[0])
     mean = {c: (f"{np.mean([row[c] for row in rows]):.2f}" if c not in ("scene", "counted") else "mean") for c in columns}
     mean["counted"] = f"{np.mean([row['counted'] == 2 for row in rows]):.0%} right"
-    write_table("measured_line", __doc__, describe(), columns, [*rows, mean])
+    write_table("measured_line", __doc__, describe(), [*rows, mean])
+
+
+@cache
+def line_responses(root: Path, rate: int = RATE) -> tuple[list[np.ndarray], np.ndarray]:
+    """Responses (mic, tap) of six loudspeakers at a line of 32 microphones (rs_mnmf_ula32), and their places (6, 2) in metres."""
+    folder = root / "measured" / "rs_mnmf_ula32" / "sources"
+    read = [sf.read(folder / f"rir_source_{n}.wav")[0] for n in range(1, 7)]
+    responses = [(taps if rate == 48000 else soxr.resample(taps, 48000, rate)).T for taps in read]
+    return responses, loadmat(folder / "source_location.mat")["sourceLocation"][:6]
+
+
+def line_positions(mics: np.ndarray) -> np.ndarray:
+    """(mic, 3) metres of microphones of that line, counted from 0."""
+    return np.stack([0 * mics, STEP * mics, 0 * mics], axis=-1)
 
 
 def line_scenes(
     root: Path, clips: list[Path], seeds: Iterable[int]
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, MicrophoneArray]]:
     """Two talkers at least 25 degrees apart, 4 to 8 of the 32 microphones, SNR 30 dB: samples, images, azimuths, array."""
-    folder = root / "measured" / "rs_mnmf_ula32" / "sources"
-    places = loadmat(folder / "source_location.mat")["sourceLocation"]
-    responses = [soxr.resample(sf.read(folder / f"rir_source_{n}.wav")[0], 48000, RATE).T for n in range(1, 7)]
+    responses, places = line_responses(root)
     for seed in seeds:
         generator = np.random.default_rng(seed)
         n_mics, stride = int(generator.integers(4, 9)), int(generator.integers(1, 4))
         first = int(generator.integers(0, 32 - (n_mics - 1) * stride))
         mics = first + stride * np.arange(n_mics)
-        positions = np.stack([0 * mics, 0.03 * mics, 0 * mics], axis=-1)
+        positions = line_positions(mics)
         center = positions.mean(axis=0)[:2]
-        azimuths = np.arctan2(places[:6, 1] - center[1], places[:6, 0] - center[0])
+        azimuths = np.arctan2(places[:, 1] - center[1], places[:, 0] - center[0])
         while True:
             pair = generator.choice(6, 2, replace=False)
             if abs(np.diff(azimuths[pair])[0]) > np.deg2rad(25):

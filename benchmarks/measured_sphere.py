@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import matplotlib
 import numpy as np
 import torch
-from common import ROOT, as_table, describe, shared_data, write_page
+from common import ROOT, as_table, describe, page_head, shared_data, write_page
 from scipy.io import loadmat
 from scipy.optimize import minimize
 
@@ -325,18 +325,18 @@ def main() -> None:
     draw(A2, A3, rotation)
 
     talk, freer = crosstalk(A3, rotation), fits(A2, A3, rotation)
-    lines = ["# measured_sphere", "", " ".join((__doc__ or "").split()), "", describe(), ""]
+    lines = page_head("measured_sphere", __doc__, describe())
     lines += ["![error over frequency](measured_sphere.png)", "", *FINDINGS.strip().splitlines(), ""]
-    lines += ["## Mean error over 0.5 to 5 kHz, dB", "", *as_table([*means[0], "left/right asymmetry"], means), ""]
-    lines += ["## Azimuths found, degrees", "", *as_table(list(found[0]), found), ""]
+    lines += ["## Mean error over 0.5 to 5 kHz, dB", "", *as_table(means), ""]
+    lines += ["## Azimuths found, degrees", "", *as_table(found), ""]
     lines += [f"## Crosstalk of a decoder for the four directions, turned by {rotation:.1f} degrees, 0.5 to 5 kHz", ""]
-    lines += [*as_table(list(talk[0]), talk), "", "## Freer models, mean error over 0.5 to 5 kHz, dB (3.6 ms)", ""]
+    lines += [*as_table(talk), "", "## Freer models, mean error over 0.5 to 5 kHz, dB (3.6 ms)", ""]
     lines += [
-        *as_table(list(freer[0]), freer),
+        *as_table(freer),
         "",
         "## Error over frequency, dB (3.6 ms)",
         "",
-        *as_table(list(spread[0]), spread),
+        *as_table(spread),
     ]
     write_page("measured_sphere", lines)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from arrayscene import MicrophoneArray, Recording
 from arrayscene.activity import active_segments
 from arrayscene.worlds import Speech, World, WorldConfig, WorldScene
-from arrayscene.worlds.plan import PATH_STEP, ScenePlan, _is_free, _turn
+from arrayscene.worlds.plan import PATH_STEP, ScenePlan, from_array_frame, is_free
 
 RATE = 16000
 
@@ -40,7 +40,7 @@ class _Crossing(World):
     def plan(self, index: int) -> ScenePlan:
         plan = super().plan(index)
         generator = np.random.default_rng([7, self.seed, index])
-        turn = _turn(plan.array_azimuth)
+        turn = from_array_frame(plan.array_azimuth)
         for _ in range(2000):
             middle = generator.uniform(-math.pi, math.pi)
             nearer = generator.uniform(1.0, 1.6)
@@ -53,7 +53,7 @@ class _Crossing(World):
                 for azimuth, places in ((here, starts), (there, ends)):
                     places.append(turn @ [reach * math.cos(azimuth), reach * math.sin(azimuth), height] + plan.array_center)
             ways = np.linspace(0, 1, 17)[:, None, None] * (np.array(ends) - starts) + starts
-            if all(_is_free(place, plan.room_size, plan.microphones) for place in ways.reshape(-1, 3)):
+            if all(is_free(place, plan.room_size, plan.microphones) for place in ways.reshape(-1, 3)):
                 first, last = (np.array(ends), np.array(starts)) if self.back else (np.array(starts), np.array(ends))
                 return replace(plan, starts=first, ends=last)
         return self.plan(index + 100_000)

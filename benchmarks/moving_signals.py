@@ -13,20 +13,19 @@ import time
 
 import numpy as np
 import torch
-from common import describe, shared_data, write_table
+from common import describe, shared_data, speech_unseen, write_table
 from moving_scenes import crossing_scene
 
 from arrayscene import recover
 from arrayscene.metrics import match_sources, si_sdr
 from arrayscene.tracking import separate, track
-from arrayscene.worlds import Speech
 
 ARRAYS, FIRST, N_SCENES = ("respeaker-usb-4", "circular:8:0.05"), 7000, 5
 
 
 def main() -> None:
     torch.set_num_threads(1)
-    speech = Speech.folder(shared_data() / "speech_train" / "librispeech_train-clean-100").split("test")
+    speech = speech_unseen(shared_data())
     n = int(sys.argv[1]) if len(sys.argv) > 1 else N_SCENES
     rows = []
     for name in ARRAYS:
@@ -59,7 +58,7 @@ def main() -> None:
                 "tracked, time": f"{tracked_time:.2f}",
             }
         )
-    write_table("moving_signals", __doc__ or "", describe(), list(rows[0]), rows)
+    write_table("moving_signals", __doc__, describe(), rows)
 
 
 def _mean_si_sdr(signals: np.ndarray, images: np.ndarray, mixture: float) -> float:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common import describe, shared_data, speech_unseen, write_table
+from common import describe, folder_unseen, shared_data, write_table
 from measured_line import line_scenes
 
 from arrayscene import MicrophoneArray, Recording, recover
@@ -30,7 +30,7 @@ def main() -> None:
     torch.set_num_threads(1)
     root, n = shared_data(), int(sys.argv[1]) if len(sys.argv) > 1 else N_SCENES
     rows = []
-    with speech_unseen(root) as folder:
+    with folder_unseen(root) as folder:
         for kind in KINDS:
             scenes = make_scenes(kind, n, seconds=SECONDS, speech=folder, first=FIRST)
             made = ((scene.samples, scene.targets, MicrophoneArray.resolve(scene.array)) for scene in scenes)
@@ -40,7 +40,7 @@ def main() -> None:
     simulated = np.concatenate(everything[:-1])
     rows.append(_summary("all simulated", simulated))
     rows[-1].pop("scores")
-    write_table("network", __doc__ or "", describe(), list(rows[0]), rows)
+    write_table("network", __doc__, describe(), rows)
 
 
 def _row(kind: str, scenes: Iterator[tuple[np.ndarray, np.ndarray, MicrophoneArray]]) -> dict[str, object]:

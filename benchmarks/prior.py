@@ -13,14 +13,13 @@ import time
 import matplotlib
 import numpy as np
 import torch
-from common import ROOT, describe, shared_data, write_table
+from common import ROOT, describe, shared_data, speech_unseen, write_table
 from torch import Tensor
 
 from arrayscene.diffusion import to_frames, to_samples, whitened
 from arrayscene.networks import load_speech_prior
 from arrayscene.stft import STFT
 from arrayscene.training.clean_speech import load_clips
-from arrayscene.worlds import Speech
 
 LEVELS, N_CLIPS, SECONDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0), 24, 3
 
@@ -28,7 +27,7 @@ LEVELS, N_CLIPS, SECONDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0), 24, 
 def main() -> None:
     torch.set_num_threads(1)
     prior, stft = load_speech_prior(), STFT(1024)
-    speech = Speech.folder(shared_data() / "speech_train" / "librispeech_train-clean-100").split("test")
+    speech = speech_unseen(shared_data())
     clips = load_clips(speech, prior.sample_rate)[:N_CLIPS]
     n = SECONDS * prior.sample_rate
     clean = torch.stack([whitened(clip[-n:], prior, prior.sample_rate) for clip in clips if len(clip) >= n])
@@ -56,7 +55,7 @@ def main() -> None:
         )
         curves.append([sigma, gains[0].mean(), gains[1].mean(), gains[1].min(), gains[1].max()])
     _plot(np.array(curves))
-    write_table("prior", __doc__ or "", f"{len(clean)} clips. {describe()}", list(rows[0]), rows)
+    write_table("prior", __doc__, f"{len(clean)} clips. {describe()}", rows)
 
 
 def _subtracted(noisy: Tensor, sigma: float, stft: STFT) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from contextlib import nullcontext
 
-from common import ROOT, shared_folder, speech_unseen
+from common import ROOT, folder_unseen, shared_folder
 
 from arrayscene.bench import SETS, make_scenes, run
 from arrayscene.bench.page import write
@@ -22,7 +22,7 @@ N_SCENES, FIRST = 20, 7000
 def main() -> None:
     root = shared_folder()
     kinds = sys.argv[1:] or list(SETS)
-    with nullcontext() if root is None else speech_unseen(root) as speech:
+    with nullcontext() if root is None else folder_unseen(root) as speech:
         scenes = {kind: make_scenes(kind, N_SCENES, speech=speech, first=FIRST) for kind in kinds}
     results = run([*OURS, *peers()], scenes, lambda method, done: print(f"{100 * done:3.0f} % {method}", flush=True))
     for path in write(results, ROOT / "results"):

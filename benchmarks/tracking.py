@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from common import ROOT, as_table, describe, shared_data, write_page
+from common import ROOT, as_table, describe, page_head, shared_data, speech_unseen, write_page
 from moving_scenes import RATE, Walkers, crossing_scene, turning_scene
 from numpy.typing import NDArray
 
@@ -53,7 +53,7 @@ class Scored(NamedTuple):
 
 def main() -> None:
     torch.set_num_threads(1)
-    speech = Speech.folder(shared_data() / "speech_train" / "librispeech_train-clean-100").split("test")
+    speech = speech_unseen(shared_data())
     n = int(sys.argv[1]) if len(sys.argv) > 1 else N_SCENES
     rows = []
     for name in ARRAYS:
@@ -65,11 +65,11 @@ def main() -> None:
     turned = [_score(turning_scene(index, ARRAYS[0], speech)) for index in range(FIRST, FIRST + n // 2)]
     rows.append(_row(ARRAYS[0], "turn back", turned))
     _picture(crossing_scene(FIRST + 1, ARRAYS[0], speech))
-    lines = ["# tracking", "", " ".join((__doc__ or "").split()), "", describe(), "", *as_table(list(rows[0]), rows), ""]
+    lines = [*page_head("tracking", __doc__, describe()), *as_table(rows), ""]
     lines += ["![Azimuths of two talkers who cross: true (black), detected (grey), tracked](tracking.png)", ""]
     lines += ["Four talkers who stand, 8 microphones, live in blocks of 64 ms; share of one core:", ""]
     costs = _costs(speech)
-    write_page("tracking", [*lines, *as_table(list(costs[0]), costs)])
+    write_page("tracking", [*lines, *as_table(costs)])
 
 
 def _score(scene: Walkers) -> Scored:

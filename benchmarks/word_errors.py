@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common import describe, shared_data, speech_unseen, write_table
+from common import describe, folder_unseen, shared_data, write_table
 
 from arrayscene import MicrophoneArray, Recording, recover
 from arrayscene.bench import make_scenes
@@ -30,7 +30,7 @@ def main() -> None:
     torch.set_num_threads(1)
     root, n, recognise = shared_data(), int(sys.argv[1]) if len(sys.argv) > 1 else N_SCENES, _recogniser()
     rows = []
-    with speech_unseen(root) as folder:
+    with folder_unseen(root) as folder:
         for kind in KINDS:
             errors: dict[str, list[int]] = {}
             quality: dict[str, list[float]] = {}
@@ -61,7 +61,7 @@ def main() -> None:
                 }
                 for method, found in errors.items()
             ]
-    write_table("word_errors", __doc__ or "", describe(), list(rows[0]), rows)
+    write_table("word_errors", __doc__, describe(), rows)
 
 
 def _recogniser():

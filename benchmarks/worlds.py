@@ -45,7 +45,7 @@ def main() -> None:
         ("`recover` on the same 8 scenes made both ways", separation()),
         ("Scenes of 4 s at 16 kHz, with speech and noise, one thread", scenes()),
     ):
-        lines += [f"## {title}", "", *as_table(list(rows[0]), rows), ""]
+        lines += [f"## {title}", "", *as_table(rows), ""]
         print("\n".join(lines[-len(rows) - 5 :]), flush=True)
     write_page("worlds", lines[:-1])
 

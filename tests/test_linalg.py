@@ -3,10 +3,7 @@
 import torch
 
 from arrayscene.linalg import weighted_covariance
-
-
-def randn(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(shape, dtype=torch.complex128, generator=torch.Generator().manual_seed(seed))
+from drawn import randn
 
 
 def test_weighted_covariance_is_the_weighted_mean_of_outer_products() -> None:

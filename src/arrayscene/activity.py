@@ -100,7 +100,7 @@ def active_segments(
     if not active.any():
         active = sounding
     seconds = hop / rate
-    segments = _runs(active).astype(np.float64) * seconds
+    segments = runs(active).astype(np.float64) * seconds
     segments[:, 0] -= hangover
     segments[:, 1] += hangover
     return _merge(np.clip(segments, 0.0, recording.duration), min_pause)
@@ -227,7 +227,7 @@ def _chi2_quantile(probability: float, freedom: FloatArray) -> FloatArray:
     return np.asarray(2 * gammaincinv(freedom / 2, probability) / freedom)
 
 
-def _runs(active: NDArray[np.bool_]) -> NDArray[np.int64]:
+def runs(active: NDArray[np.bool_]) -> NDArray[np.int64]:
     """(run, 2) first frame and the frame after the last of each stretch of True."""
     edges = np.diff(np.concatenate([[0], active.astype(np.int8), [0]]))
     return np.stack([np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)], axis=1)
@@ -235,7 +235,7 @@ def _runs(active: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 def _without_short(active: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:
     kept = np.zeros_like(active)
-    for first, last in _runs(active):
+    for first, last in runs(active):
         kept[first:last] = last - first >= least
     return kept
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from arrayscene.array_checks import LARGEST_DELAY, as_numbers
 from arrayscene.array_imports import read_acoular
 from arrayscene.array_sofa import read_receivers
-from arrayscene.errors import ArraySceneError, GeometryError
+from arrayscene.errors import GeometryError
+from arrayscene.folder import write_whole
 from arrayscene.naming import suggestion
 
 if TYPE_CHECKING:
@@ -158,23 +158,6 @@ def write_fields(fields: Mapping[str, Any], path: Path) -> None:
 
         text = tomli_w.dumps(fields)
     write_whole(path, text.encode("utf-8"))
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Make a file appear whole or not at all: a temporary name in the same folder, then a rename.
-
-    Raises:
-        ArraySceneError: the folder is missing or cannot be written to.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    except OSError as error:
-        reason = error.strerror or error
-        raise ArraySceneError(f"{path} cannot be written: {reason}; choose a folder that exists and is writable") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _suffix(path: Path) -> str:

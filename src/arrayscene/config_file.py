@@ -6,10 +6,10 @@ import json
 import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
-from arrayscene.array_files import write_whole
 from arrayscene.errors import ArraySceneError, RecordingError
+from arrayscene.folder import write_whole
 from arrayscene.naming import suggestion
 
 
@@ -52,6 +52,52 @@ def write_settings(path: str | Path, values: Mapping[str, Any], kind: str) -> No
     else:
         raise ArraySceneError(f"{kind} file {path}: the suffix {path.suffix!r} came; .toml or .json was wanted")
     write_whole(path, text.encode("utf-8"))
+
+
+class Settings:
+    """Settings that know their file: the base of frozen dataclasses whose fields are what a file may hold (abstract)."""
+
+    kind: ClassVar[str]
+    """What the file is for, for messages, such as "world"."""
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a TOML or JSON file, as the suffix says; what it leaves out keeps its default.
+
+        Raises:
+            ArraySceneError: a file that is missing or malformed, an unknown name (with the nearest known one), or a value that
+                cannot be.
+        """
+        values = read_settings(path, cls.kind)
+        try:
+            return cls.from_dict(values)
+        except ArraySceneError as error:
+            raise type(error)(f"{cls.kind} file {path}: {error}") from error
+
+    def save(self, path: str | Path) -> None:
+        """Write a TOML or JSON file, as the suffix says, whole or not at all.
+
+        Raises:
+            ArraySceneError: the file cannot be written, or another suffix.
+        """
+        write_settings(path, self.to_dict(), self.kind)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`.
+
+        Raises:
+            ArraySceneError: as in `load`.
+        """
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a file holds: plain numbers, words and lists."""
+        raise NotImplementedError
+
+    def _demand(self, holds: bool, name: str, wanted: str) -> None:
+        if not holds:
+            raise RecordingError(f"{type(self).__name__}: {name} = {getattr(self, name)!r} came; {wanted} was wanted")
 
 
 def check_names(given: Collection[str], known: Collection[str], who: str) -> None:

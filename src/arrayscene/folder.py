@@ -1,4 +1,4 @@
-"""A result as a folder: complete or not there at all, and never in place of somebody else's files."""
+"""A result as a folder or a file: complete or not there at all, and a folder never in place of somebody else's files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from arrayscene.errors import RecordingError
+from arrayscene.errors import ArraySceneError, RecordingError
 
 
 class Kind(NamedTuple):
@@ -134,6 +134,23 @@ def check_new(directory: str | os.PathLike[str]) -> None:
     check_above(target)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise RecordingError(f"{target} is there already; choose a new or empty folder")
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Make a file appear whole or not at all: a temporary name in the same folder, then a rename.
+
+    Raises:
+        ArraySceneError: the folder is missing or cannot be written to.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ArraySceneError(f"{path} cannot be written: {reason}; choose a folder that exists and is writable") from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def files_under(folder: Path) -> list[str]:

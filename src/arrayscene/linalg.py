@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch
 from torch import Tensor
+
+LOADING: Final = 1e-3
+"""Of the sources' covariance where A is fitted: keeps A finite where sources are silent or alike."""
 
 
 def squared_abs(x: Tensor) -> Tensor:
@@ -49,36 +54,34 @@ def load_diagonal(matrix: Tensor, relative: float) -> Tensor:
     return matrix + load[..., None, None] * torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
 
 
-def fit_response(y: Tensor, x: Tensor, loading: float = 1e-3) -> Tensor:
+def fit_response(y: Tensor, x: Tensor) -> Tensor:
     """The A of y = A x that leaves the least residual.
 
-    A = R_yx (R_xx + loading I)^-1, with the sources brought to unit power at each frequency first, so that `loading` is relative.
+    A = R_yx (R_xx + LOADING I)^-1, with the sources brought to unit power at each frequency first, so that `LOADING` is relative.
 
     Args:
         y: (..., mic, freq, frame) recording.
         x: (..., source, freq, frame) sources.
-        loading: relative diagonal loading; keeps A finite where sources are silent or alike.
 
     Returns: (..., freq, mic, source), complex128.
     """
     x = x.movedim(-3, -2).contiguous()
     moments = torch.cat([y.movedim(-3, -2), x], dim=-2) @ x.mH / x.shape[-1]
     moments = moments.to(torch.complex128)
-    return _least_squares(moments[..., : y.shape[-3], :], moments[..., y.shape[-3] :, :], loading)
+    return _least_squares(moments[..., : y.shape[-3], :], moments[..., y.shape[-3] :, :])
 
 
-def fit_linear(R_yy: Tensor, D: Tensor, loading: float = 1e-3) -> Tensor:
+def fit_linear(R_yy: Tensor, D: Tensor) -> Tensor:
     """The A of y = A x that leaves the least residual where x = D y: `fit_response` from the covariance, without the frames.
 
     Args:
         R_yy: (..., freq, mic, mic) complex128 covariance of the recording.
         D: (..., freq, source, mic) complex128.
-        loading: as of `fit_response`.
 
     Returns: (..., freq, mic, source), complex128.
     """
     R_yx = R_yy @ D.mH
-    return _least_squares(R_yx, D @ R_yx, loading)
+    return _least_squares(R_yx, D @ R_yx)
 
 
 def filtered_inverse(U: Tensor, inverse: Tensor, Vh: Tensor) -> Tensor:
@@ -87,11 +90,11 @@ def filtered_inverse(U: Tensor, inverse: Tensor, Vh: Tensor) -> Tensor:
     return D
 
 
-def _least_squares(R_yx: Tensor, R_xx: Tensor, loading: float) -> Tensor:
+def _least_squares(R_yx: Tensor, R_xx: Tensor) -> Tensor:
     power = R_xx.diagonal(dim1=-2, dim2=-1).real
     tiny = torch.finfo(power.dtype).tiny
     level = power.clamp_min(tiny).sqrt() + 1e-6 * power.amax(dim=(-2, -1), keepdim=True).clamp_min(tiny).sqrt()
     unit = R_xx / (level[..., :, None] * level[..., None, :])
-    unit = unit + loading * torch.eye(unit.shape[-1], dtype=unit.dtype, device=unit.device)
+    unit = unit + LOADING * torch.eye(unit.shape[-1], dtype=unit.dtype, device=unit.device)
     A: Tensor = torch.linalg.solve(unit, R_yx / level[..., None, :], left=False) / level[..., None, :]
     return A

@@ -55,7 +55,7 @@ def assumptions(recording: Recording, choice: Choice, given: bool, guided: bool,
     if guided:
         found.append("Who sounds when is the user's; sources were not counted, and are silent outside their stretches.")
     if array.body_radius is not None:
-        found.append(f"The microphones sit around a rigid sphere of radius {100 * array.body_radius:.1f} cm.")
+        found.append(f"The microphones sit around a rigid {array.body_shape} of radius {100 * array.body_radius:.1f} cm.")
     if choice.max_mics is not None and recording.n_mics > choice.max_mics:
         found.append(f"{choice.max_mics} of the {recording.n_mics} microphones, spread as widely as possible, were decoded.")
     return found

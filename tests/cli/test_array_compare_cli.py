@@ -10,11 +10,6 @@ from arrayscene.cli.array import app
 from arrayscene.errors import ArraySceneError, GeometryError
 
 
-@pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def run(*arguments: str):
     return CliRunner().invoke(app, ["compare", *arguments])
 

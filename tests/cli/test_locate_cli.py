@@ -18,11 +18,6 @@ LINE = MicrophoneArray.linear(12, 0.06)
 CIRCLE = ("--array", "circular:4:0.05")
 
 
-@pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def run(*arguments: object):
     return CliRunner().invoke(app, ["locate", *map(str, arguments)])
 

@@ -16,11 +16,6 @@ from arrayscene.errors import RecordingError
 COMMANDS = ("recover", "array", "convert", "simulate", "demo", "train", "doctor")
 
 
-@pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def command(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
     program = [sys.executable, "-c", "from arrayscene.cli.main import main; main()", *arguments]
     return subprocess.run(program, capture_output=True, text=True, check=False, **options)

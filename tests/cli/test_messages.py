@@ -16,8 +16,7 @@ TAKE = ("take.wav", "--array", "circular:4:0.05")
 
 
 @pytest.fixture(autouse=True)
-def a_recording_in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def a_recording(in_an_empty_folder: None) -> None:
     soundfile.write("take.wav", 0.1 * np.random.default_rng(0).standard_normal((RATE, 4)), RATE)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from refusal import assert_refused
 from typer.testing import CliRunner
 
 from arrayscene.array import MicrophoneArray
@@ -20,11 +21,6 @@ from arrayscene.constants import SPEED_OF_SOUND
 RATE = 16000
 ARRAY = MicrophoneArray.circular(4, 0.05)
 CIRCLE = ("--array", "circular:4:0.05")
-
-
-@pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 def run(*arguments: object):
@@ -190,13 +186,7 @@ def test_bad_input_is_one_line_and_2_and_nothing_is_written(case: str) -> None:
     arguments = make()
     before = sorted(Path().rglob("*"))
     array = () if "--array" in arguments else CIRCLE
-    result = run(*arguments, *array)
-    assert result.exit_code == 2, result.output
-    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1
-    assert message in errors[0]
-    assert "Traceback" not in result.output
-    assert sorted(Path().rglob("*")) == before
+    assert_refused(run(*arguments, *array), message, before)
 
 
 def test_three_by_three_positions_are_refused_unless_told() -> None:

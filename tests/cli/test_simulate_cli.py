@@ -15,11 +15,6 @@ from arrayscene.worlds import WorldFolder
 pytest.importorskip("pyroomacoustics", reason="rooms are simulated with pyroomacoustics: pip install arrayscene[rooms]")
 
 
-@pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def run(*arguments: object):
     quick = ("--array", "respeaker-usb-4", "--t60", 0, "--duration", 1, "--out", "scene")
     return CliRunner().invoke(app, ["simulate", *map(str, (*quick, *arguments))])

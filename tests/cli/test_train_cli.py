@@ -19,11 +19,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::arrayscene.worlds.SpeechWarning
 SMALL = "n_examples = 1\nn_validation = 1\nduration = 1.0\ncrop = 24\nn_steps = 2\nevery = 2\nwidth = 4\ndeep = 4\n"
 
 
-@pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def run(*arguments: object):
     return CliRunner().invoke(app, ["train", *map(str, arguments)])
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from arrayscene.array import MicrophoneArray
 from arrayscene.decoders import Decoder, DiffusionPosterior, DiffusionWarning, Estimate, PseudoInverse
 from arrayscene.decoders.diffusion_posterior import INTERVAL
-from arrayscene.decoders.posterior_sampling import noise_power, white_noise
+from arrayscene.decoders.microphone_noise import noise_power, white_noise
 from arrayscene.diffusion import GaussianPrior
 from arrayscene.errors import ShapeError
 from arrayscene.response import MatrixResponse, PlaneWave, Response

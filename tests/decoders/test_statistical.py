@@ -15,16 +15,13 @@ from arrayscene.decoders.mwf import souden, wiener
 from arrayscene.errors import ShapeError
 from arrayscene.kernels import principal
 from arrayscene.response import ConvolutiveResponse, MatrixResponse
+from drawn import randn
 
 N_FREQS, N_MICS, N_FRAMES, REFERENCE = 5, 4, 400, 1
 QUARTER = N_FRAMES // 4
 FREQUENCIES = torch.arange(N_FREQS) * 500.0
 TURNS = Segments([[(0, QUARTER)], [(QUARTER, 2 * QUARTER)]], noise=[(2 * QUARTER, 3 * QUARTER)])
 """Who is alone when in `scene`."""
-
-
-def randn(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(shape, dtype=torch.complex128, generator=torch.Generator().manual_seed(seed))
 
 
 def covariances(rank: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -5,6 +5,7 @@ import numpy as np
 import overiva_by_hand
 import pytest
 import torch
+from closeness import assert_equal
 from torch import Tensor
 
 from arrayscene.decoders import AuxIVA, Decoder, OverIVA
@@ -37,14 +38,6 @@ def likeness(x: Tensor, images: Tensor) -> Tensor:
     """(source, image) 0 to 1."""
     product = torch.einsum("sft,kft->sk", x.to(images), images.conj()).abs()
     return product / torch.linalg.vector_norm(x, dim=(1, 2))[:, None] / torch.linalg.vector_norm(images, dim=(1, 2))
-
-
-def assert_equal(decoder: Decoder, y: Tensor, wanted: np.ndarray, allowed: float) -> None:
-    """Of the compiled and of the plain statement."""
-    compiled = decoder(y).x
-    plain = decoder(y.requires_grad_()).x.detach()
-    for found in (compiled, plain):
-        assert float((found - torch.tensor(wanted)).abs().max() / np.abs(wanted).max()) < allowed
 
 
 @pytest.mark.parametrize(("model", "update"), [("gauss", "iss"), ("laplace", "iss"), (0.5, "ip"), ("gauss", "ip2")])

@@ -6,6 +6,7 @@ import auxiva_by_hand
 import numpy as np
 import pytest
 import torch
+from closeness import assert_close
 from torch import Tensor
 
 from arrayscene import kernels
@@ -40,11 +41,6 @@ def matrices(n_sources: int, n_mics: int, *leading: int) -> tuple[Tensor, Tensor
     A = torch.randn(*leading, 5, 1, n_mics, n_mics, dtype=torch.complex128, generator=g)
     y = A @ y
     return torch.randn(*leading, 5, n_sources, n_mics, dtype=torch.complex128, generator=g), y @ y.mH / 40
-
-
-def assert_close(found: Tensor, wanted: Tensor, allowed: float) -> None:
-    assert found.dtype == wanted.dtype
-    assert float((found - wanted).abs().max() / wanted.abs().max()) < allowed
 
 
 def both(name: str) -> tuple[Callable[..., Tensor], Callable[..., Tensor]]:

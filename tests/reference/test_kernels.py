@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from closeness import assert_close
 from torch import Tensor
 
 from arrayscene.kernels import (
@@ -39,11 +40,6 @@ def wiener_case(dtype: torch.dtype, *leading: int) -> tuple[Tensor, Tensor, Tens
     factor[..., 0, :, 1:] = 0
     noise = 1e-4 * (1 + torch.rand(*leading, 6, dtype=y.real.dtype, generator=g))
     return y, variances, factor @ factor.mH, noise, 2
-
-
-def assert_close(found: Tensor, wanted: Tensor, allowed: float) -> None:
-    assert found.dtype == wanted.dtype
-    assert float((found - wanted).abs().max() / wanted.abs().max()) < allowed
 
 
 @pytest.mark.parametrize("leading", [(), (2,), (2, 3)])

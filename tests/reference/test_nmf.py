@@ -7,6 +7,7 @@ import nmf_by_hand
 import numpy as np
 import pytest
 import torch
+from closeness import assert_equal
 from torch import Tensor
 
 from arrayscene.decoders import ILRMA, AuxIVA, Decoder, FastMNMF, PseudoInverse
@@ -111,14 +112,6 @@ def test_fastmnmf_is_the_equations(model: int, dtype: torch.dtype, allowed: floa
     assert found is not None
     assert float((found.matrix() - torch.tensor(A)).abs().max() / np.abs(A).max()) < allowed
     assert_equal(decoder, y.to(dtype), wanted, allowed)
-
-
-def assert_equal(decoder: Decoder, y: Tensor, wanted: np.ndarray, allowed: float) -> None:
-    """Of the compiled and of the plain statement."""
-    compiled = decoder(y).x
-    plain = decoder(y.requires_grad_()).x.detach()
-    for found in (compiled, plain):
-        assert float((found - torch.tensor(wanted)).abs().max() / np.abs(wanted).max()) < allowed
 
 
 @pytest.mark.parametrize("nu", [math.inf, 2.0])

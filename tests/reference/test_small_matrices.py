@@ -8,13 +8,10 @@ import scipy.linalg
 import torch
 
 from arrayscene.kernels import Principal, principal, principal_torch, solve_positive, solve_positive_torch
+from drawn import randn
 
 BOTH = pytest.mark.parametrize("solve", [principal, principal_torch])
 Solver = Callable[[torch.Tensor, torch.Tensor], Principal]
-
-
-def randn(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(shape, dtype=torch.complex128, generator=torch.Generator().manual_seed(seed))
 
 
 def pair(rank: int = 4, n_mics: int = 4) -> tuple[torch.Tensor, torch.Tensor]:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from arrayscene.array import MicrophoneArray
-from arrayscene.report.scene_json import degrees, dumps, scene_to_dict
+from arrayscene.report.json_values import degrees, dumps
+from arrayscene.report.scene_json import scene_to_dict
 
 
 def strict(text):

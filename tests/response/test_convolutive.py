@@ -6,13 +6,10 @@ import torch
 from arrayscene.errors import ShapeError
 from arrayscene.linalg import fit_response
 from arrayscene.response import Cascade, ConvolutiveResponse, Joined, MatrixResponse, fit_convolutive
+from drawn import randn
 
 N_FREQS, N_MICS, N_SOURCES, N_TAPS = 3, 3, 2, 4
 FREQUENCIES = torch.arange(N_FREQS) * 500.0
-
-
-def randn(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(shape, dtype=torch.complex128, generator=torch.Generator().manual_seed(seed))
 
 
 TAPS = randn(N_FREQS, N_MICS, N_SOURCES, N_TAPS)

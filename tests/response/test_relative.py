@@ -5,13 +5,10 @@ import torch
 
 from arrayscene.errors import ShapeError
 from arrayscene.response import least_squares_transfer, relative_transfer, whitened_transfer
+from drawn import randn
 
 N_FREQS, N_MICS, REFERENCE = 6, 4, 2
 FREQUENCIES = torch.arange(N_FREQS) * 400.0
-
-
-def randn(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(shape, dtype=torch.complex128, generator=torch.Generator().manual_seed(seed))
 
 
 def true_ratio() -> torch.Tensor:

@@ -14,8 +14,7 @@ import torch
 
 from arrayscene.errors import RecordingError
 from arrayscene.recording import Recording
-from arrayscene.worlds import World, WorldConfig, WorldFolder, collate, write_world
-from arrayscene.worlds import folder as folder_module
+from arrayscene.worlds import World, WorldConfig, WorldFolder, collate, scene_files, write_world
 
 
 def contents(root: Path) -> dict[str, bytes]:
@@ -109,7 +108,7 @@ def test_a_failed_scene_leaves_no_part_of_itself(world: World, tmp_path: Path, m
         raise OSError(28, "No space left on device")
 
     write_world(world, tmp_path / "set", 1)
-    monkeypatch.setattr(folder_module, "_truth", full)
+    monkeypatch.setattr(scene_files, "_truth", full)
     with pytest.raises(RecordingError, match=r"No space left.*go on"):
         write_world(world, tmp_path / "set", 2)
     assert [path.name for path in sorted((tmp_path / "set").rglob("*scene-*")) if path.is_dir()] == ["scene-000000"]

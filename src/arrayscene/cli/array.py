@@ -116,8 +116,8 @@ def _file_name(name: str) -> str:
 
 
 def _write_picture(array: MicrophoneArray, path: Path) -> Path:
-    from arrayscene.array_files import write_whole
     from arrayscene.errors import ArraySceneError
+    from arrayscene.folder import write_whole
     from arrayscene.report.array_figure import array_figure
 
     figure = array_figure(array)

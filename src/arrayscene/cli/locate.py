@@ -58,8 +58,8 @@ def locate(
     from arrayscene.array import MicrophoneArray
     from arrayscene.localize import locate as locate_sources
     from arrayscene.recording import Recording
+    from arrayscene.report.json_values import dumps
     from arrayscene.report.located_json import DOCUMENT, located_to_dict
-    from arrayscene.report.scene_json import dumps
 
     microphones = MicrophoneArray.resolve(array)
     paths: Path | list[Path] = inputs[0] if len(inputs) == 1 else inputs

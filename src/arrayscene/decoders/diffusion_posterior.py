@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from arrayscene.decoders.base import Decoder, Estimate
-from arrayscene.decoders.posterior_sampling import METHODS, Found, Method, Settings, Stretch, sample, start_of, unknown
+from arrayscene.decoders.posterior_problem import METHODS, Found, Method, Settings, Stretch, unknown
+from arrayscene.decoders.posterior_sampling import sample, start_of
 from arrayscene.decoders.transforms import resynthesised
 from arrayscene.diffusion import Prior
 from arrayscene.errors import ConvergenceError, ShapeError

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from arrayscene.array import MicrophoneArray
 from arrayscene.design.measure import ArrayFigures, measure
 from arrayscene.design.purposes import Criterion, Purpose, find_purpose
-from arrayscene.design.wording import alike_in_words, ambiguity_in_words, listed, value_in_words
+from arrayscene.design.wording import alike_in_words, ambiguity_in_words, value_in_words
 from arrayscene.errors import GeometryError
+from arrayscene.report.sentences import listed
 
 MOST_ARRAYS = 7
 """As many as there are colours that everybody can tell apart."""

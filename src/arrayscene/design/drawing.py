@@ -1,4 +1,4 @@
-"""What the pictures of a comparison share: size, colours, line styles, circles of directions."""
+"""What the pictures of a comparison share: line styles, octaves, circles of directions."""
 
 from __future__ import annotations
 
@@ -13,25 +13,13 @@ from arrayscene.design.purposes import Purpose
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-WIDTH = 8.2
-"""Inches, as wide as the figures of a scene."""
-
-INK, SOFT, FAINT, GREY, PAPER = "#1f2328", "#59636e", "#d0d4d9", "#8c96a3", "#f6f8fa"
 SMALL = 8.0
 
 # Told apart in grey as well.
 DASHES: tuple[Any, ...] = (
     "-", (0, (6, 2)), (0, (2, 1.3)), (0, (7, 2, 1.5, 2)), (0, (1, 1)), (0, (10, 2)), (0, (4, 1, 1, 1, 1, 1)),
 )  # fmt: skip
-
-
-def blank_figure(width: float, height: float) -> Figure:
-    """A white sheet of so many inches."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), dpi=110, facecolor="white")
 
 
 def title(entry: Entry) -> str:

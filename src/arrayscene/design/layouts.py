@@ -9,7 +9,8 @@ import numpy as np
 
 from arrayscene.array_measures import FLAT
 from arrayscene.design.compare import Comparison, Entry
-from arrayscene.design.drawing import FAINT, INK, SOFT, WIDTH, blank_figure, title
+from arrayscene.design.drawing import title
+from arrayscene.report.drawing import FAINT, INK, SOFT, WIDTH, blank_figure
 from arrayscene.report.palette import source_colour
 from arrayscene.report.sentences import minus
 

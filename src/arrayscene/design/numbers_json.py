@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from arrayscene.design.compare import Comparison, Entry, advice, good_at, headline, reasons, weak_at
 from arrayscene.design.facts import decoding_cost, n_channels
 from arrayscene.design.measure import BEAMS, SECONDS, SNR_DB, Beam
+from arrayscene.report.json_values import number
 
 FORMAT = "arrayscene-array-comparison-1"
 
@@ -45,16 +45,16 @@ def _array(entry: Entry, comparison: Comparison) -> dict[str, Any]:
         "label": entry.label,
         "name": array.name,
         "rank": entry.rank,
-        "points": _number(entry.points, 1),
-        "points_by_figure": {score.criterion.figure: _number(score.points, 1) for score in entry.scores},
+        "points": number(entry.points, 1),
+        "points_by_figure": {score.criterion.figure: number(score.points, 1) for score in entry.scores},
         "good_at": good_at(entry),
         "weak_at": weak_at(entry),
         "advice": advice(entry, comparison.purpose),
         "n_mics": array.n_mics,
         "n_channels": n_channels(array),
         "ambiguity": array.ambiguity,
-        "decoding_cost_relative": _number(decoding_cost(entry, comparison), 2),
-        "figures": {name: _number(value, 4) for name, value in figures.numbers.items()},
+        "decoding_cost_relative": number(decoding_cost(entry, comparison), 2),
+        "figures": {name: number(value, 4) for name, value in figures.numbers.items()},
         "over_frequency": {
             "frequency_hz": _numbers(figures.frequencies, 1),
             **{
@@ -90,8 +90,4 @@ def _octave(entry: Entry, beam: Beam, hertz: float) -> NDArray[np.float64]:
 
 
 def _numbers(values: NDArray[np.float64], digits: int) -> list[float | None]:
-    return [_number(value, digits) for value in values.tolist()]
-
-
-def _number(value: float, digits: int) -> float | None:
-    return round(value, digits) if math.isfinite(value) else None
+    return [number(value, digits) for value in values.tolist()]

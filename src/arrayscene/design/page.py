@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from arrayscene.array_aliasing import AUDIBLE
-from arrayscene.array_files import write_whole
 from arrayscene.design import layouts, patterns, plots
 from arrayscene.design.compare import EQUAL, Comparison, advice, good_at, headline, reasons, weak_at
 from arrayscene.design.facts import CHANNEL_MBIT, costs, facts
 from arrayscene.design.markup import items, name, picture, table, text
 from arrayscene.design.measure import JUDGED_SNR_DB, SECONDS, SNR_DB
 from arrayscene.design.wording import end_in_words, value_in_words
+from arrayscene.folder import write_whole
 from arrayscene.report.palette import hertz_in_words
 from arrayscene.report.sentences import minus
 

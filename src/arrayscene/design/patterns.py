@@ -9,24 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayscene.design.compare import Entry
-from arrayscene.design.drawing import (
-    DASHES,
-    FAINT,
-    GREY,
-    INK,
-    PAPER,
-    SMALL,
-    SOFT,
-    WIDTH,
-    blank_figure,
-    decibels,
-    octaves,
-    round_curve,
-    short,
-    signed,
-)
+from arrayscene.design.drawing import DASHES, SMALL, decibels, octaves, round_curve, short, signed
 from arrayscene.design.measure import BEAMS
 from arrayscene.design.purposes import Purpose
+from arrayscene.report.drawing import FAINT, GREY, INK, PAPER, SOFT, WIDTH, blank_figure
 from arrayscene.report.palette import COLOUR_MAP, hertz_in_words
 from arrayscene.report.sentences import minus
 

@@ -10,24 +10,10 @@ import numpy as np
 
 from arrayscene.array_aliasing import AUDIBLE
 from arrayscene.design.compare import Comparison
-from arrayscene.design.drawing import (
-    FAINT,
-    GREY,
-    INK,
-    PAPER,
-    SMALL,
-    SOFT,
-    WIDTH,
-    blank_figure,
-    dashes,
-    octaves,
-    round_curve,
-    short,
-    signed,
-    title,
-)
+from arrayscene.design.drawing import SMALL, dashes, octaves, round_curve, short, signed, title
 from arrayscene.design.measure import BEAMS, JUDGED_SNR_DB, SNR_DB
 from arrayscene.design.purposes import Purpose
+from arrayscene.report.drawing import FAINT, GREY, INK, PAPER, SOFT, WIDTH, blank_figure, open_frame
 from arrayscene.report.palette import hertz_in_words, source_colour
 from arrayscene.report.sentences import minus
 
@@ -203,7 +189,4 @@ def _style(axes: Axes) -> None:
     axes.tick_params(labelsize=SMALL, colors=INK, length=3)
     axes.grid(True, color="#e6e8eb", linewidth=0.7)
     axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(GREY)
+    open_frame(axes)

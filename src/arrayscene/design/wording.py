@@ -1,9 +1,8 @@
-"""How figures of arrays are said: values with their units, ambiguities, lists."""
+"""How figures of arrays are said: values with their units, ambiguities."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from arrayscene.array import MicrophoneArray
 from arrayscene.array_aliasing import AUDIBLE
@@ -48,8 +47,3 @@ def alike_in_words(array: MicrophoneArray, purpose: Purpose) -> str:
     if array.ambiguity == "cone":
         return "only the angle to the line is told; add a microphone off the line"
     return "a direction and its mirror image in the plane sound the same; add a microphone off the plane"
-
-
-def listed(parts: Sequence[str]) -> str:
-    """a, b and c."""
-    return ", ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else "".join(parts)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from arrayscene import preparing
 from arrayscene.diagnosis.tiles import FRAMES, HOP_SECONDS, Tiles
-from arrayscene.errors import GeometryError, RecordingError
+from arrayscene.errors import GeometryError
 from arrayscene.health import check
 from arrayscene.recording import Recording
 
@@ -30,13 +31,7 @@ def usable(recording: Recording, who: str) -> tuple[Recording, tuple[int, ...], 
         raise GeometryError(f"{who}: array {recording.array.name!r} has one microphone; at least two are needed")
     health = check(recording)
     notes = tuple(finding.message for finding in health.findings if finding.severity == "bad")
-    if len(health.good) < 2:
-        reasons = "; ".join(notes)
-        raise RecordingError(
-            f"{who}: {len(health.good)} of {recording.n_mics} channels can be used and at least two are needed: {reasons}"
-        )
-    good = recording if len(health.good) == recording.n_mics else recording.select(health.good)
-    return good.equalized(), health.good, notes
+    return preparing.usable(recording, health.good, job=who).equalized(), health.good, notes
 
 
 def unclear(tiles: Tiles) -> str | None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from arrayscene.diffusion.likelihood import Likelihood
-from arrayscene.diffusion.samplers import Denoiser, Noise, Report, _checked, _pairs, _say
+from arrayscene.diffusion.samplers import Denoiser, Noise, Report, finite, level_pairs, tell
 
 
 def proximal(denoise: Denoiser, likelihood: Likelihood, *, sigma_data: float | Tensor = 1.0) -> Denoiser:
@@ -107,8 +107,8 @@ def red_diff(
     Reference: M. Mardani et al., "A variational perspective on solving inverse problems with diffusion models", ICLR 2024,
     eq. (9), with a proximal step in place of a gradient step.
     """
-    for step, (sigma, _) in enumerate(_pairs(sigmas)):
-        clean = _checked(denoise(x + sigma * noise(), sigma), step, sigma)
+    for step, (sigma, _) in enumerate(level_pairs(sigmas)):
+        clean = finite(denoise(x + sigma * noise(), sigma), step, sigma)
         x = likelihood.proximal(x + strength * (clean - x), strength * sigma**2 / (1 + sigma**2))
-        _say(report, step, x)
+        tell(report, step, x)
     return x

@@ -43,10 +43,10 @@ def euler(denoise: Denoiser, x: Tensor, sigmas: Tensor, *, report: Report | None
 
     Reference: Karras et al., NeurIPS 2022, Algorithm 1 without its second-order correction.
     """
-    for step, (sigma, following) in enumerate(_pairs(sigmas)):
-        clean = _checked(denoise(x, sigma), step, sigma)
+    for step, (sigma, following) in enumerate(level_pairs(sigmas)):
+        clean = finite(denoise(x, sigma), step, sigma)
         x = clean + (following / sigma) * (x - clean)
-        _say(report, step, clean)
+        tell(report, step, clean)
     return x
 
 
@@ -57,15 +57,15 @@ def heun(denoise: Denoiser, x: Tensor, sigmas: Tensor, *, report: Report | None 
 
     Reference: Karras et al., NeurIPS 2022, Algorithm 1.
     """
-    for step, (sigma, following) in enumerate(_pairs(sigmas)):
-        clean = _checked(denoise(x, sigma), step, sigma)
+    for step, (sigma, following) in enumerate(level_pairs(sigmas)):
+        clean = finite(denoise(x, sigma), step, sigma)
         slope = (x - clean) / sigma
         ahead = x + (following - sigma) * slope
         if following > 0:
-            clean = _checked(denoise(ahead, following), step, following)
+            clean = finite(denoise(ahead, following), step, following)
             ahead = x + (following - sigma) * 0.5 * (slope + (ahead - clean) / following)
         x = ahead
-        _say(report, step, clean)
+        tell(report, step, clean)
     return x
 
 
@@ -88,15 +88,15 @@ def stochastic(
 
     Reference: Karras et al., NeurIPS 2022, Algorithm 2, with first-order steps.
     """
-    pairs = _pairs(sigmas)
+    pairs = level_pairs(sigmas)
     raised = 1 + min(churn / len(pairs), math.sqrt(2) - 1)
     for step, (sigma, following) in enumerate(pairs):
         louder = sigma * raised
         if churn > 0:
             x = x + math.sqrt(louder**2 - sigma**2) * noise()
-        clean = _checked(denoise(x, louder), step, louder)
+        clean = finite(denoise(x, louder), step, louder)
         x = clean + (following / louder) * (x - clean)
-        _say(report, step, clean)
+        tell(report, step, clean)
     return x
 
 
@@ -112,25 +112,28 @@ def renoised(
 
     Reference: Y. Zhu et al., "Denoising diffusion models for plug-and-play image restoration", CVPRW 2023, Algorithm 1.
     """
-    for step, (sigma, following) in enumerate(_pairs(sigmas)):
-        clean = _checked(denoise(x, sigma), step, sigma)
+    for step, (sigma, following) in enumerate(level_pairs(sigmas)):
+        clean = finite(denoise(x, sigma), step, sigma)
         fresh = noise() if eta > 0 and following > 0 else torch.zeros_like(x)
         x = clean + following * (math.sqrt(1 - eta) * (x - clean) / sigma + math.sqrt(eta) * fresh)
-        _say(report, step, clean)
+        tell(report, step, clean)
     return x
 
 
-def _pairs(sigmas: Tensor) -> list[tuple[float, float]]:
+def level_pairs(sigmas: Tensor) -> list[tuple[float, float]]:
+    """Each level and the one after it."""
     levels = [float(sigma) for sigma in sigmas]
     return list(pairwise(levels))
 
 
-def _checked(clean: Tensor, step: int, sigma: float) -> Tensor:
+def finite(clean: Tensor, step: int, sigma: float) -> Tensor:
+    """What the denoiser returned. Raises: ConvergenceError for NaN or infinity, with the step and the level."""
     if not bool(torch.isfinite(torch.view_as_real(clean) if clean.is_complex() else clean).all()):
         raise ConvergenceError(f"diffusion: the denoiser returned NaN or infinity in step {step + 1}, at sigma {sigma:.4g}")
     return clean
 
 
-def _say(report: Report | None, step: int, clean: Tensor) -> None:
+def tell(report: Report | None, step: int, clean: Tensor) -> None:
+    """After a step, whoever wants to know."""
     if report is not None:
         report(step + 1, clean)

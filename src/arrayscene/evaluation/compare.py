@@ -17,6 +17,7 @@ from arrayscene.evaluation.truth import Truth, read_truth
 from arrayscene.localize import direction_grid
 from arrayscene.localize.grid import to_vectors
 from arrayscene.metrics import gospa, level_error, localization_accuracy, match_sources, ospa, si_sdr, track_measures
+from arrayscene.report.json_values import number
 from arrayscene.tracking import Track, space_of
 
 FloatArray = NDArray[np.floating[Any]]
@@ -91,14 +92,14 @@ def _of_scene(found: FoundScene, true: Truth, gate: float) -> Evaluation:
     measures: dict[str, Any] = {
         "n_found": len(found.azimuth),
         "n_true": len(true.names),
-        "within_5_deg": _number(accuracy.within_5_deg),
-        "within_10_deg": _number(accuracy.within_10_deg),
-        "missed_rate": _number(accuracy.missed_rate),
+        "within_5_deg": number(accuracy.within_5_deg, 3),
+        "within_10_deg": number(accuracy.within_10_deg, 3),
+        "missed_rate": number(accuracy.missed_rate, 3),
         "n_missed": accuracy.n_missed,
         "n_false": accuracy.n_false,
         "mean_error_deg": _mean(np.degrees(accuracy.errors)),
-        "gospa_deg": _number(math.degrees(metric.value)),
-        "ospa_deg": _number(math.degrees(ospa(distances))),
+        "gospa_deg": number(math.degrees(metric.value), 3),
+        "ospa_deg": number(math.degrees(ospa(distances)), 3),
         "mean_abs_level_error_db": _mean(np.abs(levels[np.isfinite(levels)])),
     }
     if found.signals is not None:
@@ -124,7 +125,7 @@ def _signals(signals: NDArray[np.float32], true: Truth) -> dict[str, Any]:
     _, matched, after = match_sources(signals, images)
     scores: list[float | None] = [None] * len(true.names)
     for index, score in zip(matched, after, strict=True):
-        scores[heard[index]] = _number(float(score))
+        scores[heard[index]] = number(float(score), 3)
     return {
         "si_sdr_db": scores,
         "mean_si_sdr_db": _mean(after),
@@ -151,13 +152,13 @@ def _of_tracks(found: Sequence[Track], true: Truth, gate: float) -> Evaluation:
         {
             "n_found": len(found),
             "n_true": len(true.names),
-            "identity_kept": [_number(float(share)) for share in follows.kept],
+            "identity_kept": [number(float(share), 3) for share in follows.kept],
             "mean_identity_kept": _mean(follows.kept),
             "n_switches": follows.n_switches,
             "n_fragments": follows.n_fragments,
-            "missed_rate": _number(follows.missed_rate),
-            "false_rate": _number(follows.false_rate),
-            "mean_error_deg": _number(math.degrees(follows.mean_error)),
+            "missed_rate": number(follows.missed_rate, 3),
+            "false_rate": number(follows.false_rate, 3),
+            "mean_error_deg": number(math.degrees(follows.mean_error), 3),
             "gospa_deg": _mean([math.degrees(one.value) for one in per_frame]),
             "gospa_localization_deg": _mean([math.degrees(one.localization) for one in per_frame]),
             "missed_per_frame": _mean([one.n_missed for one in per_frame]),
@@ -202,10 +203,6 @@ def _levels(true: Truth) -> FloatArray:
     return levels
 
 
-def _number(value: float) -> float | None:
-    return round(float(value), 3) if math.isfinite(value) else None
-
-
 def _mean(values: Any) -> float | None:
     values = np.asarray(values, np.float64)
-    return _number(float(values.mean())) if values.size else None
+    return number(float(values.mean()), 3) if values.size else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 
 from arrayscene.errors import ShapeError
 from arrayscene.imaging.result import SoundMap
+from arrayscene.localize.grid import to_angles, to_vectors
+from arrayscene.report.drawing import FAINT, INK, SOFT
 from arrayscene.report.sentences import minus
 
 if TYPE_CHECKING:
@@ -19,8 +22,6 @@ if TYPE_CHECKING:
 
 COLOUR_MAP = "magma_r"
 """The palette of all figures turned round: paper white where nothing is, dark where it is loud, readable in grey."""
-
-INK, SOFT, GRID = "#1f2328", "#59636e", "#d0d4d9"
 
 _LABELLED = 6
 """Sources named in a picture at most."""
@@ -54,21 +55,33 @@ def map_figure(
         raise ShapeError(f"map figure: band {band} came; the map has bands 0 to {len(sound_map.bands) - 1}")
     if not 0 < range_db <= 200:
         raise ShapeError(f"map figure: a range of {range_db} dB came; more than 0 and at most 200 is needed, such as 15")
-    levels = sound_map.levels_db[band]
-    highest = float(levels.max())
+    highest = float(sound_map.levels_db[band].max())
     top = top_db if top_db is not None else highest if math.isfinite(highest) else 0.0
-    scale = (top - range_db, top)
     figure = Figure(figsize=_size(sound_map), dpi=120, facecolor="white", layout="constrained")
     draw = {"plane": _plane, "sphere": _sphere, "box": _box}[sound_map.grid.kind]
-    image = draw(figure, sound_map, band, levels, scale, microphones)
+    image = draw(figure, _Shown(sound_map, band, (top - range_db, top), microphones))
     bar = figure.colorbar(image, ax=figure.axes, shrink=0.92, pad=0.02, aspect=28)
     bar.set_label(f"Sound pressure level ({sound_map.unit})" if sound_map.calibrated else f"Level ({sound_map.unit})", fontsize=9)
     bar.ax.tick_params(labelsize=8, colors=INK)
-    bar.outline.set_edgecolor(GRID)
+    bar.outline.set_edgecolor(FAINT)
     title = sound_map.bands[band].name[0].upper() + sound_map.bands[band].name[1:]
     figure.suptitle(f"{title}, {sound_map.method.partition(' (')[0]}", fontsize=11, color=INK)
     figure.supxlabel(_caption(sound_map, highest, microphones), fontsize=7.5, color=SOFT)
     return figure
+
+
+class _Shown(NamedTuple):
+    """What a picture shows of a map: one band, levels from the lowest to the highest in dB, the microphones or not."""
+
+    sound_map: SoundMap
+    band: int
+    scale: tuple[float, float]
+    microphones: bool
+
+    @property
+    def levels(self) -> NDArray[np.float64]:
+        """(point,) dB."""
+        return np.asarray(self.sound_map.levels_db[self.band])
 
 
 def _size(sound_map: SoundMap) -> tuple[float, float]:
@@ -96,35 +109,21 @@ def _caption(sound_map: SoundMap, highest: float, microphones: bool) -> str:
     return words
 
 
-def _plane(
-    figure: Figure,
-    sound_map: SoundMap,
-    band: int,
-    levels: NDArray[np.float64],
-    scale: tuple[float, float],
-    microphones: bool,
-) -> AxesImage:
-    grid = sound_map.grid
+def _plane(figure: Figure, shown: _Shown) -> AxesImage:
+    grid = shown.sound_map.grid
     assert grid.across is not None
     assert grid.up is not None
     view = _View(grid.across, grid.up, (grid.axes[1], grid.axes[0]), (grid.labels[1], grid.labels[0]))
-    return _flat(figure.subplots(), sound_map, band, levels.reshape(grid.shape), view, scale, microphones)
+    return _flat(figure.subplots(), shown, shown.levels.reshape(grid.shape), view)
 
 
-def _box(
-    figure: Figure,
-    sound_map: SoundMap,
-    band: int,
-    levels: NDArray[np.float64],
-    scale: tuple[float, float],
-    microphones: bool,
-) -> AxesImage:
-    grid, unit = sound_map.grid, np.eye(3)
+def _box(figure: Figure, shown: _Shown) -> AxesImage:
+    grid, unit = shown.sound_map.grid, np.eye(3)
     views = (("from above", 1, 0, 2), ("from the right", 0, 2, 1), ("from behind", 1, 2, 0))
     for axes, (title, across, up, along) in zip(figure.subplots(1, 3), views, strict=True):
-        seen = levels.reshape(grid.shape).max(axis=along)
+        seen = shown.levels.reshape(grid.shape).max(axis=along)
         view = _View(unit[across], unit[up], (grid.axes[across], grid.axes[up]), (grid.labels[across], grid.labels[up]))
-        image = _flat(axes, sound_map, band, seen if up < across else seen.T, view, scale, microphones)
+        image = _flat(axes, shown, seen if up < across else seen.T, view)
         axes.set_title(title, fontsize=9, color=INK)
     return image
 
@@ -138,59 +137,46 @@ class _View(NamedTuple):
     labels: tuple[str, str]
 
 
-def _flat(
-    axes: Axes,
-    sound_map: SoundMap,
-    band: int,
-    seen: NDArray[np.float64],
-    view: _View,
-    scale: tuple[float, float],
-    microphones: bool,
-) -> AxesImage:
+def _flat(axes: Axes, shown: _Shown, levels: NDArray[np.float64], view: _View) -> AxesImage:
     """Levels (up, across) in metres, with the sources and the microphones."""
-    image = _show(axes, seen, *view.lines, sound_map.grid.increment, scale, smooth=not sound_map.shows_sources)
+    sound_map = shown.sound_map
+    image = _show(axes, levels, *view.lines, sound_map.grid.increment, shown.scale, smooth=not sound_map.shows_sources)
     axes.set_xlabel(f"{view.labels[0]} (m)", fontsize=9)
     axes.set_ylabel(f"{view.labels[1]} (m)", fontsize=9)
     if "left" in view.labels[0]:
         # Left is left for a person who stands at the array.
         axes.invert_xaxis()
-    if microphones:
+    if shown.microphones:
         _crosses(axes, sound_map.array.positions @ view.across, sound_map.array.positions @ view.up)
-    for source in sound_map.sources(band, at_most=_LABELLED):
-        place = sound_map.grid.points[source.point]
-        _ring(axes, (float(place @ view.across), float(place @ view.up)), source.level_db, scale)
+    _rings(axes, shown, lambda point: (float(point @ view.across), float(point @ view.up)))
     return image
 
 
-def _sphere(
-    figure: Figure,
-    sound_map: SoundMap,
-    band: int,
-    levels: NDArray[np.float64],
-    scale: tuple[float, float],
-    microphones: bool,
-) -> AxesImage:
+def _sphere(figure: Figure, shown: _Shown) -> AxesImage:
     from scipy.spatial import cKDTree
 
-    grid = sound_map.grid
+    grid = shown.sound_map.grid
     unit = grid.points / np.linalg.norm(grid.points, axis=1, keepdims=True)
     azimuth, elevation = np.arange(-180.0, 181.0), np.arange(-90.0, 91.0)
-    theta, phi = np.radians(elevation)[:, None], np.radians(azimuth)[None, :]
-    looks = np.stack(np.broadcast_arrays(np.cos(theta) * np.cos(phi), np.cos(theta) * np.sin(phi), np.sin(theta)), axis=-1)
+    looks = to_vectors(*np.meshgrid(np.radians(azimuth), np.radians(elevation)))
     apart, nearest = cKDTree(unit).query(looks)
     # Half a sphere leaves the other half white.
     spacing = grid.increment / np.linalg.norm(grid.points[0])
     axes = figure.subplots()
-    image = _show(axes, np.where(apart <= spacing, levels[nearest], -np.inf), azimuth, elevation, 1.0, scale, smooth=False)
+    levels = np.where(apart <= spacing, shown.levels[nearest], -np.inf)
+    image = _show(axes, levels, azimuth, elevation, 1.0, shown.scale, smooth=False)
     axes.invert_xaxis()
     axes.set(xticks=range(-180, 181, 45), yticks=range(-90, 91, 30))
     axes.set_xlabel("Azimuth (degrees, left positive)", fontsize=9)
     axes.set_ylabel("Elevation (degrees)", fontsize=9)
-    for source in sound_map.sources(band, at_most=_LABELLED):
-        x, y, z = grid.points[source.point]
-        place = math.degrees(math.atan2(y, x)), math.degrees(math.atan2(z, math.hypot(x, y)))
-        _ring(axes, place, source.level_db, scale)
+    _rings(axes, shown, _azimuth_and_elevation)
     return image
+
+
+def _azimuth_and_elevation(point: NDArray[np.float64]) -> tuple[float, float]:
+    """Degrees."""
+    azimuth, elevation = np.degrees(to_angles(point))
+    return float(azimuth), float(elevation)
 
 
 def _show(
@@ -224,9 +210,9 @@ def _show(
     image.set_zorder(1)
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=8, colors=INK, length=3)
-    axes.grid(True, color=GRID, linewidth=0.5)
+    axes.grid(True, color=FAINT, linewidth=0.5)
     for spine in axes.spines.values():
-        spine.set_color(GRID)
+        spine.set_color(FAINT)
     return image
 
 
@@ -237,11 +223,16 @@ def _crosses(axes: Axes, across: NDArray[np.float64], up: NDArray[np.float64]) -
     axes.plot(across[inside], up[inside], "+", color="#0072B2", markersize=4, markeredgewidth=0.7, zorder=3)
 
 
-def _ring(axes: Axes, place: tuple[float, float], level: float, scale: tuple[float, float]) -> None:
+def _rings(axes: Axes, shown: _Shown, place: Callable[[NDArray[np.float64]], tuple[float, float]]) -> None:
+    """A ring with its level around each source; `place` says where a point (3,) is on the axes."""
+    for source in shown.sound_map.sources(shown.band, at_most=_LABELLED):
+        if source.level_db >= shown.scale[0]:
+            _ring(axes, place(shown.sound_map.grid.points[source.point]), source.level_db)
+
+
+def _ring(axes: Axes, place: tuple[float, float], level: float) -> None:
     from matplotlib.patheffects import withStroke
 
-    if not level >= scale[0]:
-        return
     outline = [withStroke(linewidth=2.4, foreground="white")]
     axes.plot(*place, "o", markersize=12, markerfacecolor="none", markeredgecolor=INK, zorder=4, path_effects=outline)
     # Near the right edge the label would run into the colour bar.

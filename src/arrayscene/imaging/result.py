@@ -14,6 +14,8 @@ from arrayscene.constants import REFERENCE_PRESSURE
 from arrayscene.errors import ShapeError
 from arrayscene.imaging.bands import Band
 from arrayscene.imaging.grids import MapGrid
+from arrayscene.localize.grid import to_angles
+from arrayscene.report.json_values import degrees, number
 
 FloatArray = NDArray[np.float64]
 
@@ -192,8 +194,8 @@ class SoundMap:
                     "low_hz": round(band.low, 3),
                     "high_hz": round(band.high, 3),
                     f"resolution_{length}": round(float(self.resolution[index]), 6),
-                    "peak_db": _plain(self.decibels(self.power[index].max())),
-                    "total_db": _plain(self.decibels(self.power[index].sum())) if self.shows_sources else None,
+                    "peak_db": number(float(self.decibels(self.power[index].max())), 3),
+                    "total_db": number(float(self.decibels(self.power[index].sum())), 3) if self.shows_sources else None,
                     "sources": [self._source_dict(source) for source in self.sources(index)],
                 }
                 for index, band in enumerate(self.bands)
@@ -209,15 +211,6 @@ class SoundMap:
         return MapSource(place, float(self.decibels(power)), point)
 
     def _source_dict(self, source: MapSource) -> dict[str, Any]:
-        x, y, z = (float(value) for value in source.position)
-        angles = {
-            "azimuth_deg": round(math.degrees(math.atan2(y, x)), 4),
-            "elevation_deg": round(math.degrees(math.atan2(z, math.hypot(x, y))), 4),
-        }
-        place = {} if self.grid.far else {"position_m": [round(value, 6) + 0.0 for value in (x, y, z)]}
-        return {**place, **angles, "level_db": round(source.level_db, 3)}
-
-
-def _plain(level: FloatArray) -> float | None:
-    """A level that JSON can hold; None for nothing at all."""
-    return round(float(level), 3) if np.isfinite(level) else None
+        azimuth, elevation = (degrees(float(angle), 4) for angle in to_angles(source.position))
+        place = {} if self.grid.far else {"position_m": [number(float(value), 6) for value in source.position]}
+        return {**place, "azimuth_deg": azimuth, "elevation_deg": elevation, "level_db": number(source.level_db, 3)}

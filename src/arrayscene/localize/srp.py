@@ -70,6 +70,23 @@ def localization_stft(sample_rate: int) -> STFT:
     return STFT(4 * hop, hop)
 
 
+def voting_bands(frequencies: Tensor, aliasing_hz: float) -> list[slice]:
+    """Bins of the bands that vote: a third of an octave wide, each half over the next.
+
+    At least 400 Hz wide, so that each holds enough bins to tell a maximum from chance, and up to twice the aliasing limit: above
+    it a band has more grating lobes than it has use.
+    """
+    highest = min(max(2 * aliasing_hz, 2000.0), HIGHEST_HZ, 0.95 * float(frequencies[-1]))
+    found = []
+    low = LOWEST_HZ
+    while low < highest:
+        inside = ((frequencies >= low) & (frequencies < min(max(low * BAND_RATIO, low + 400.0), highest))).nonzero()[:, 0]
+        low = max(low * BAND_RATIO**0.5, low + 200.0)
+        if len(inside) >= 3:
+            found.append(slice(int(inside[0]), int(inside[-1]) + 1))
+    return found
+
+
 class SRPPHAT(nn.Module):
     """Steered response power with phase transform, in bands a third of an octave wide.
 
@@ -119,24 +136,15 @@ class SRPPHAT(nn.Module):
             frequencies=frequencies,
             speed_of_sound=speed_of_sound,
         )
-        # Above twice the aliasing limit a band has more grating lobes than it has use.
         aliasing_hz = array.aliasing_hz(speed_of_sound)
-        highest = min(max(2 * aliasing_hz, 2000.0), HIGHEST_HZ, 0.95 * float(frequencies[-1]))
         self.bands: list[tuple[slice, Tensor]] = []
         unaliased: list[bool] = []
-        low = LOWEST_HZ
-        while low < highest:
-            # At least 400 Hz wide, so that a band holds enough bins to tell a maximum from chance.
-            inside = (frequencies >= low) & (frequencies < min(max(low * BAND_RATIO, low + 400.0), highest))
-            low = max(low * BAND_RATIO**0.5, low + 200.0)
-            if int(inside.sum()) < 3:
-                continue
-            bins = inside.nonzero()[:, 0]
+        for bins in voting_bands(frequencies, aliasing_hz):
             A = toward.matrix(frequencies[bins]).to(torch.complex64) if known is None else known[bins]
             cross = A[:, first] * A[:, second].conj()
             cross = (cross / cross.abs().clamp_min(1e-20)).permute(2, 1, 0)
             steering = torch.cat([cross.real, cross.imag], dim=1).flatten(1).contiguous()
-            self.bands.append((slice(int(bins[0]), int(bins[-1]) + 1), steering))
+            self.bands.append((bins, steering))
             unaliased.append(bool(frequencies[bins].mean() < aliasing_hz))
         if not self.bands:
             raise ShapeError(f"SRPPHAT: frequencies up to {float(frequencies[-1]):.0f} Hz leave no band above {LOWEST_HZ:.0f} Hz")

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from arrayscene.array import MicrophoneArray
 from arrayscene.array_measures import FLAT
+from arrayscene.report.drawing import FAINT, INK
 from arrayscene.report.palette import source_colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_INK = "#1f2328"
-_FAINT = "#d0d4d9"
 _BODY = "#f4f4f2"
 _FAR = 0.35
 _ZERO = "#D55E00"
@@ -55,7 +54,7 @@ def array_figure(array: MicrophoneArray) -> Figure:
     above.set(xlim=(view.reach, -view.reach), ylim=(-view.reach, view.reach))
     above.set(xlabel=f"y, left ({unit})", ylabel=f"x, front ({unit})")
     view.draw(above, (1, 0), toward=2)
-    above.set_title("from above", fontsize=10, color=_INK)
+    above.set_title("from above", fontsize=10, color=INK)
     _zero_arrow(above, (0.0, view.reach), "azimuth 0°")
     above.annotate("90°", (0.97 * view.reach, 0.03 * view.reach), ha="left", va="bottom", color=_ZERO, fontsize=9)
     if tall:
@@ -64,11 +63,11 @@ def array_figure(array: MicrophoneArray) -> Figure:
     if crowded:
         _map(figure.add_subplot(grid[1, :]), view, unit)
     heading = f"{array.name}: {array.n_mics} microphones, aperture {array.aperture * scale:.3g} {unit}"
-    figure.suptitle(heading, fontsize=12, color=_INK)
+    figure.suptitle(heading, fontsize=12, color=INK)
     words = f"Numbers are file channels. Azimuth 0: {array.zero_direction}."
     if crowded:
         words = f"Numbers are file channels; the map has all of them. Azimuth 0: {array.zero_direction}."
-    figure.text(0.5, 0.015, textwrap.fill(words, 120 if tall else 74), ha="center", va="bottom", fontsize=8.5, color=_INK)
+    figure.text(0.5, 0.015, textwrap.fill(words, 120 if tall else 74), ha="center", va="bottom", fontsize=8.5, color=INK)
     figure.subplots_adjust(
         left=0.07 if tall else 0.13, right=0.98, top=0.93 if crowded else 0.88, bottom=0.1 if crowded else 0.17,
         wspace=0.18, hspace=0.2,
@@ -89,11 +88,11 @@ class _View:
     def draw(self, axes: Axes, shown: tuple[int, int], toward: int, sign: float = 1.0) -> None:
         """One view onto the plane of two coordinates; the third, times `sign`, grows towards the eye."""
         axes.set_aspect("equal")
-        axes.grid(color=_FAINT, linewidth=0.5)
+        axes.grid(color=FAINT, linewidth=0.5)
         axes.set_axisbelow(True)
-        axes.tick_params(labelsize=8.5, colors=_INK)
+        axes.tick_params(labelsize=8.5, colors=INK)
         for spine in axes.spines.values():
-            spine.set_color(_FAINT)
+            spine.set_color(FAINT)
         self._draw_body(axes, upright=toward != 2)
         depth = sign * self.points[:, toward]
         # In a flat view nothing is far.
@@ -134,7 +133,7 @@ class _View:
             axes.annotate(
                 _numbers([self.array.file_channels[mic] for mic in group]), (x, y), xytext=tuple(offset * away),
                 textcoords="offset points", ha=_aligned(away[0], "right", "left"), va=_aligned(away[1], "top", "bottom"),
-                fontsize=size, color=_INK, zorder=4, path_effects=[withStroke(linewidth=2.0, foreground="white")],
+                fontsize=size, color=INK, zorder=4, path_effects=[withStroke(linewidth=2.0, foreground="white")],
             )  # fmt: skip
 
     def _draw_body(self, axes: Axes, upright: bool) -> None:
@@ -143,9 +142,9 @@ class _View:
         if not self.radius:
             return
         if upright and self.array.body_shape == "cylinder":
-            axes.axvspan(-self.radius, self.radius, facecolor=_BODY, edgecolor=_FAINT, linewidth=1.0, zorder=0)
+            axes.axvspan(-self.radius, self.radius, facecolor=_BODY, edgecolor=FAINT, linewidth=1.0, zorder=0)
         else:
-            axes.add_patch(Circle((0.0, 0.0), self.radius, facecolor=_BODY, edgecolor=_FAINT, linewidth=1.0))
+            axes.add_patch(Circle((0.0, 0.0), self.radius, facecolor=_BODY, edgecolor=FAINT, linewidth=1.0))
 
     def _draw_axes(
         self,
@@ -171,11 +170,11 @@ def _side_view(axes: Axes, view: _View, unit: str, *, from_behind: bool) -> None
     reach = view.reach
     if from_behind:
         axes.set(xlim=(reach, -reach), xlabel=f"y, left ({unit})")
-        axes.set_title("from behind, looking towards azimuth 0°", fontsize=10, color=_INK)
+        axes.set_title("from behind, looking towards azimuth 0°", fontsize=10, color=INK)
         view.draw(axes, (1, 2), toward=0, sign=-1.0)
     else:
         axes.set(xlim=(-reach, reach), xlabel=f"x, front ({unit})")
-        axes.set_title("from the right", fontsize=10, color=_INK)
+        axes.set_title("from the right", fontsize=10, color=INK)
         view.draw(axes, (0, 2), toward=1, sign=-1.0)
         _zero_arrow(axes, (reach, 0.0), "azimuth 0°")
     axes.set(ylim=(-reach, reach), ylabel=f"z, up ({unit})")
@@ -197,17 +196,17 @@ def _map(axes: Axes, view: _View, unit: str) -> None:
     axes.set(xlabel="azimuth (degrees)", ylabel=f"z, up ({unit})" if upright else "elevation (degrees)")
     if not upright:
         axes.set(yticks=range(-90, 91, 30))
-    axes.set_title("map: all microphones, seen from the middle", fontsize=10, color=_INK)
-    axes.grid(color=_FAINT, linewidth=0.5)
+    axes.set_title("map: all microphones, seen from the middle", fontsize=10, color=INK)
+    axes.grid(color=FAINT, linewidth=0.5)
     axes.set_axisbelow(True)
     axes.axvline(0.0, color=_ZERO, linewidth=1.0, zorder=1)
-    axes.tick_params(labelsize=8.5, colors=_INK)
+    axes.tick_params(labelsize=8.5, colors=INK)
     for spine in axes.spines.values():
-        spine.set_color(_FAINT)
+        spine.set_color(FAINT)
     for group in _together((azimuth, height * 180 / (highest - lowest)), range(array.n_mics), 4.0):
         words = _numbers([array.file_channels[mic] for mic in group])
         place = (float(azimuth[group].mean()), float(height[group].mean()))
-        axes.annotate(words, place, xytext=(0, 5), textcoords="offset points", ha="center", va="bottom", fontsize=8, color=_INK)
+        axes.annotate(words, place, xytext=(0, 5), textcoords="offset points", ha="center", va="bottom", fontsize=8, color=INK)
 
 
 def _aligned(away: float, before: str, after: str) -> str:

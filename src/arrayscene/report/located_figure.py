@@ -8,6 +8,7 @@ import numpy as np
 
 from arrayscene.localize.grid import direction_grid, to_vectors
 from arrayscene.localize.located import Located, LocatedSource
+from arrayscene.report.drawing import FAINT, GREY, INK, SOFT
 from arrayscene.report.palette import COLOUR_MAP, source_colour
 from arrayscene.report.sentences import minus
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_INK, _SOFT, _FAINT, _FILL = "#1f2328", "#59636e", "#d0d4d9", "#8c96a3"
 _SECTOR, _SPREAD = np.deg2rad(4.0), np.deg2rad(6.0)
 
 
@@ -48,10 +48,10 @@ def located_figure(located: Located) -> Figure:
         legend = "Line: votes for each elevation. Numbers: sources"
     if any(source.alternatives for source in located.sources):
         legend += "; question marks: would fit as well"
-    figure.supxlabel(legend + ".", fontsize=7.5, color=_SOFT)
+    figure.supxlabel(legend + ".", fontsize=7.5, color=SOFT)
     count = len(located.sources)
     words = "no source" if not count else "1 source" if count == 1 else f"{count} sources"
-    figure.suptitle(f"{located.array.name}: {words}, {located.duration:.3g} s", fontsize=11, color=_INK)
+    figure.suptitle(f"{located.array.name}: {words}, {located.duration:.3g} s", fontsize=11, color=INK)
     return figure
 
 
@@ -59,7 +59,7 @@ def _compass(axes: Axes, located: Located) -> None:
     axes.set_theta_zero_location("N")  # type: ignore[attr-defined]
     edges = np.arange(-np.pi, np.pi + 1e-9, _SECTOR)
     votes, _ = np.histogram(located.azimuth, edges, weights=located.power)
-    axes.bar(edges[:-1] + _SECTOR / 2, votes / max(float(votes.max()), 1e-30), width=_SECTOR, color=_FILL, alpha=0.6)
+    axes.bar(edges[:-1] + _SECTOR / 2, votes / max(float(votes.max()), 1e-30), width=_SECTOR, color=GREY, alpha=0.6)
     for number, source in enumerate(located.sources, start=1):
         if source.azimuth is None:
             axes.plot(0.0, 0.0, marker="o", markersize=16, color=source_colour(number).fill)
@@ -75,9 +75,9 @@ def _compass(axes: Axes, located: Located) -> None:
     axes.set_ylim(0, 1.3)
     axes.set_yticks([])
     ticks = np.arange(0, 360, 45)
-    axes.set_xticks(np.deg2rad(ticks), [minus(f"{tick if tick <= 180 else tick - 360}°") for tick in ticks], color=_INK)
-    axes.grid(color=_FAINT)
-    axes.spines["polar"].set_color(_FAINT)
+    axes.set_xticks(np.deg2rad(ticks), [minus(f"{tick if tick <= 180 else tick - 360}°") for tick in ticks], color=INK)
+    axes.grid(color=FAINT)
+    axes.spines["polar"].set_color(FAINT)
 
 
 def _ray(axes: Axes, azimuth: float, number: int, label: str, dashed: bool = False) -> None:
@@ -106,7 +106,7 @@ def _sphere(axes: Axes, located: Located) -> None:
 
 
 def _upright(axes: Axes, located: Located) -> None:
-    axes.plot(np.degrees(located.elevation), located.power, color=_INK)
+    axes.plot(np.degrees(located.elevation), located.power, color=INK)
     for number, source in enumerate(located.sources, start=1):
         if source.elevation is not None:
             axes.axvline(float(np.degrees(source.elevation)), color=source_colour(number).fill, linewidth=2)
@@ -118,7 +118,7 @@ def _plane(axes: Axes, located: Located) -> None:
     positions = located.array.positions
     known = [source.position for source in located.sources if source.position is not None]
     extent = 1.3 * max(float(np.abs(np.array([*positions, *known])[:, :2]).max()), 0.5)
-    axes.scatter(-positions[:, 1], positions[:, 0], s=18, color=_INK, zorder=3, label="microphones")
+    axes.scatter(-positions[:, 1], positions[:, 0], s=18, color=INK, zorder=3, label="microphones")
     for number, source in enumerate(located.sources, start=1):
         if source.position is not None:
             _error_bar(axes, source, number)
@@ -132,7 +132,7 @@ def _plane(axes: Axes, located: Located) -> None:
     ticks = axes.get_xticks()
     axes.set_xticks(ticks, [minus(f"{-tick + 0.0:g}") for tick in ticks])
     axes.set(xlim=(-extent, extent), xlabel="y, left (m)", ylabel="x, front (m)")
-    axes.grid(color=_FAINT, linewidth=0.6)
+    axes.grid(color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
 
 

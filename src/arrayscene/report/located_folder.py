@@ -7,9 +7,9 @@ from pathlib import Path
 
 from arrayscene import folder as folders
 from arrayscene.localize.located import Located
+from arrayscene.report.json_values import dumps
 from arrayscene.report.located_figure import located_figure
 from arrayscene.report.located_json import DOCUMENT, FORMAT, located_to_dict
-from arrayscene.report.scene_json import dumps
 
 KIND = folders.Kind("location", DOCUMENT, FORMAT)
 PICTURE = "location.png"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from arrayscene.localize.located import Located, LocatedSource
-from arrayscene.report.scene_json import degrees, directions, number
+from arrayscene.report.json_values import degrees, directions, number
 
 FORMAT = "arrayscene.location"
 """Value of the key "format"."""

@@ -19,6 +19,13 @@ from arrayscene.report.palette import COLOUR_MAP, frequency_ticks, source_colour
 from arrayscene.report.scene_json import source_file
 from arrayscene.report.sentences import headline, minus, next_steps
 from arrayscene.report.spectra import column_seconds, mel, overall_residual_db, spectrogram
+from arrayscene.report.spectral_figures import (
+    DYNAMIC_RANGE_DB,
+    brightest_db,
+    reliability_figure,
+    spectrogram_figure,
+    uncertainty_figure,
+)
 from arrayscene.scene import Scene
 
 if TYPE_CHECKING:
@@ -57,7 +64,7 @@ def _page(scene: Scene, folder: Path, player: Playback) -> Iterator[str]:
         "<main>"
     )
     yield sections.warnings(scene)
-    yield sections.sources(scene, player.coding)
+    yield sections.sources(scene)
     yield _where(scene, folder)
     yield from _listen(scene, folder, player)
     yield _trust(scene, folder, residual_db)
@@ -98,8 +105,8 @@ def _listen(scene: Scene, folder: Path, player: Playback) -> Iterator[str]:
     levels = [spectrogram(signal, scene.sample_rate) for signal in signals]
     seconds = column_seconds(len(scene.mixture), scene.sample_rate)
     # The page shows bare strips with axes of its own, which stay legible on a phone; the file is for papers and slides.
-    _save(figures.spectrogram_figure(levels, names, seconds, scene.duration, scene.sample_rate), folder / "spectrograms.png")
-    high = figures.brightest_db(levels)
+    _save(spectrogram_figure(levels, names, seconds, scene.duration, scene.sample_rate), folder / "spectrograms.png")
+    high = brightest_db(levels)
     hint = escape(sections.how_it_plays(player))
     yield f'<section id="listen"><h2>Listen</h2><p class="lead on-screen">{hint}</p>{_colour_scale(high)}'
     for index, (signal, name, level) in enumerate(zip(signals, names, levels, strict=True)):
@@ -136,7 +143,7 @@ def _voice(scene: Scene, index: int, name: str, strip: str, source: str) -> str:
 def _trust(scene: Scene, folder: Path, residual_db: float) -> str:
     return (
         f'<section id="trust"><h2>How far to trust it</h2><p>{escape(sections.trust_in_words(scene, residual_db))}</p>'
-        + _figure(figures.reliability_figure(scene), folder, "reliability.png",
+        + _figure(reliability_figure(scene), folder, "reliability.png",
                   "Reliability, residual, condition number and noise gain over frequency. "
                   f"{sections.trust_in_words(scene, residual_db)}",
                   "Reliability: the share of what is returned that can be right; it falls where the sources look alike to the "
@@ -156,7 +163,7 @@ def _uncertainty(scene: Scene, folder: Path) -> str:
     words = sections.uncertainty_in_words(scene)
     return (
         f'<section id="uncertainty"><h2>What is left open</h2><p>{escape(words)}</p>'
-        + _figure(figures.uncertainty_figure(scene), folder, "uncertainty.png",
+        + _figure(uncertainty_figure(scene), folder, "uncertainty.png",
                   f"Expected error of every source over frequency and time. {words}",
                   "Expected error of each source, relative to the source itself: dark, the draws agree; bright, they do not, and "
                   "the sound there may be the others'. Grey: the source is silent, or nobody knows.")
@@ -185,7 +192,7 @@ def _strip(levels: NDArray[np.float32], high: float, span: float) -> str:
     from PIL import Image
 
     shown = levels[::-1, : max(1, round(levels.shape[1] * span))]
-    scaled = np.clip((shown - (high - figures.DYNAMIC_RANGE_DB)) * (255.0 / figures.DYNAMIC_RANGE_DB), 0, 255)
+    scaled = np.clip((shown - (high - DYNAMIC_RANGE_DB)) * (255.0 / DYNAMIC_RANGE_DB), 0, 255)
     image = Image.fromarray(scaled.astype(np.uint8))
     image.putpalette(_colours().tobytes())
     buffer = io.BytesIO()
@@ -195,7 +202,7 @@ def _strip(levels: NDArray[np.float32], high: float, span: float) -> str:
 
 def _colour_scale(high: float) -> str:
     stops = ",".join(f"rgb({red},{green},{blue})" for red, green, blue in _colours()[::32])
-    low, top = minus(f"{high - figures.DYNAMIC_RANGE_DB:.0f}"), minus(f"{high:.0f}")
+    low, top = minus(f"{high - DYNAMIC_RANGE_DB:.0f}"), minus(f"{high:.0f}")
     return (
         f'<div class="scale"><span>{low} dB</span><i style="background:linear-gradient(90deg,{stops})"></i>'
         f"<span>{top} dB re full scale</span></div>"

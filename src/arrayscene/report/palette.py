@@ -50,9 +50,9 @@ def time_unit(duration: float) -> str:
     return "s" if duration <= 120 else "min:s" if duration < 3600 else "h:min:s"
 
 
-def time_ticks(duration: float, at_most: int = 10) -> list[tuple[float, str]]:
-    """Round times from 0 to `duration` with their labels."""
-    step = next((step for step in _STEPS if duration / step <= at_most), 86400)
+def time_ticks(duration: float) -> list[tuple[float, str]]:
+    """Round times from 0 to `duration` with their labels, about ten at most."""
+    step = next((step for step in _STEPS if duration / step <= 10), 86400)
     return [(tick, clock(tick, duration)) for tick in (round(i * step, 4) for i in range(math.floor(duration / step) + 1))]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from arrayscene.report.spectra import MAX_COLUMNS
 from arrayscene.scene import SoundMap
 
 FloatArray = NDArray[np.floating[Any]]
@@ -47,8 +48,8 @@ class DirectionProfile:
         return placed if low <= placed <= float(self.centres_deg[-1]) + self.width_deg / 2 else None
 
 
-def direction_profile(sound_map: SoundMap, *, max_columns: int = 1000) -> DirectionProfile | None:
-    """Maximum over elevation in every azimuth bin, averaged in time to at most `max_columns`; None for an empty map.
+def direction_profile(sound_map: SoundMap) -> DirectionProfile | None:
+    """Maximum over elevation in every azimuth bin, averaged in time to at most `MAX_COLUMNS`; None for an empty map.
 
     A grid on a vertical line of azimuths is reduced to elevation instead, the only angle that it has.
     """
@@ -69,7 +70,7 @@ def direction_profile(sound_map: SoundMap, *, max_columns: int = 1000) -> Direct
         index = index % n_bins if full_circle else index
         if len(np.unique(index)) == n_bins:
             break
-    profile = np.stack([_fewer_columns(power[index == i].max(axis=0), max_columns) for i in range(n_bins)])
+    profile = np.stack([_fewer_columns(power[index == i].max(axis=0)) for i in range(n_bins)])
     times = np.asarray(sound_map.times)
     half_column = (times[-1] - times[0]) / (len(times) - 1) / 2 if len(times) > 1 else float(times[0])
     return DirectionProfile(
@@ -91,7 +92,7 @@ def _along_the_arc(azimuth_deg: FloatArray) -> tuple[FloatArray, bool]:
     return arc - 360.0 * math.ceil((middle - 180.0) / 360.0), False
 
 
-def _fewer_columns(row: FloatArray, at_most: int) -> FloatArray:
-    together = -(-len(row) // at_most)
+def _fewer_columns(row: FloatArray) -> FloatArray:
+    together = -(-len(row) // MAX_COLUMNS)
     starts = np.arange(0, len(row), together)
     return np.asarray(np.add.reduceat(row, starts) / np.diff(starts, append=len(row)))

@@ -8,9 +8,10 @@ from html import escape
 from typing import Final
 
 from arrayscene.report.audio import EMBEDDED_SECONDS, Playback
+from arrayscene.report.json_values import degrees
 from arrayscene.report.mirror import mirror_direction
 from arrayscene.report.palette import clock, hertz_in_words, source_colour
-from arrayscene.report.scene_json import degrees, source_file
+from arrayscene.report.scene_json import source_file
 from arrayscene.report.sentences import active_seconds, direction, minus, percent
 from arrayscene.scene import Scene, Source
 
@@ -40,7 +41,7 @@ def warnings(scene: Scene) -> str:
     return f'<section class="warnings" id="warnings"><h2>Warnings</h2>{_list(scene.warnings)}</section>\n'
 
 
-def sources(scene: Scene, coding: str) -> str:
+def sources(scene: Scene) -> str:
     """One row a source."""
     if not scene.sources:
         return '<section id="sources"><h2>Sources</h2><p>None. The mixture can be heard below.</p></section>\n'

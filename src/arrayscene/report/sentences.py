@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
-from arrayscene.report.scene_json import degrees
+from arrayscene.report.json_values import degrees
 from arrayscene.scene import Scene, Source
 
 _WORDS = ("front", "front left", "left", "back left", "back", "back right", "right", "front right")
@@ -38,9 +39,9 @@ def headline(scene: Scene, residual_db: float) -> str:
     known = [degrees(source.azimuth, 0) for source in scene.sources]
     found = f"{number} source{'s' if count > 1 else ''}"
     if any(source.path is not None for source in scene.sources):
-        found += f": {_listed([direction(source) for source in scene.sources])}"
+        found += f": {listed([direction(source) for source in scene.sources])}"
     elif any(azimuth is not None for azimuth in known):
-        found += f" at {_listed([_named(azimuth) for azimuth in known if azimuth is not None])}"
+        found += f" at {listed([_named(azimuth) for azimuth in known if azimuth is not None])}"
     if not math.isfinite(residual_db):
         return found + "."
     return f"{found}; {percent(residual_db)} of the recorded energy is left unexplained ({minus(f'{residual_db:.1f}')} dB)."
@@ -91,7 +92,7 @@ def next_steps(scene: Scene, residual_db: float) -> list[str]:
         )
     doubtful = [index for index, source in enumerate(scene.sources, start=1) if source.confidence < _DOUBTFUL]
     if doubtful:
-        which = _listed([str(index) for index in doubtful])
+        which = listed([str(index) for index in doubtful])
         plural = len(doubtful) > 1
         steps.append(
             f"Listen to source{'s' if plural else ''} {which} before using {'them' if plural else 'it'}: "
@@ -121,5 +122,6 @@ def _angle(azimuth_deg: float) -> str:
     return minus(f"{azimuth_deg:.0f}°")
 
 
-def _listed(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+def listed(parts: Sequence[str]) -> str:
+    """a, b and c."""
+    return ", ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else "".join(parts)

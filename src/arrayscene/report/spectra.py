@@ -11,6 +11,11 @@ from arrayscene.scene import Scene
 
 FloatArray = NDArray[np.floating[Any]]
 
+MAX_COLUMNS = 1000
+"""Columns of a picture over time, at most; a screen shows no more."""
+N_BANDS = 128
+"""Rows of a spectrogram."""
+
 _BATCH_FRAMES = 2048
 """Frames transformed at once: 8 MB at 16 kHz."""
 _POWER_FRAMES = 4096
@@ -28,18 +33,15 @@ def hertz(mels: FloatArray | float) -> FloatArray:
     return np.asarray(700.0 * (10.0 ** (np.asarray(mels) / 2595.0) - 1.0))
 
 
-def spectrogram(
-    signal: NDArray[np.float32], sample_rate: int, *, max_columns: int = 1000, n_bands: int = 128
-) -> NDArray[np.float32]:
+def spectrogram(signal: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
     """Power in mel bands over time, dB re a full-scale sine.
 
-    A column averages the Hann frames of 32 ms that fall into it, without overlap once columns are longer than frames.
+    A column averages the Hann frames of 32 ms that fall into it, without overlap once columns are longer than frames; a short
+    signal gets one a quarter frame. Bands reach from 0 Hz to half the rate, equally wide in mel.
 
     Args:
         signal: (sample,).
         sample_rate: hertz.
-        max_columns: the most columns; a short signal gets one column a quarter frame.
-        n_bands: bands from 0 Hz to half the rate, equally wide in mel.
 
     Shape:
         (band, column), lowest frequency first; a column spans `column_seconds`.
@@ -47,15 +49,15 @@ def spectrogram(
     Cost: one FFT a 32 ms frame; memory does not grow with the length of the signal.
     """
     n_fft = frame_length(sample_rate)
-    step = _column_samples(len(signal), n_fft, max_columns)
+    step = _column_samples(len(signal), n_fft)
     frames_per_column = max(1, step // n_fft)
     n_columns = max(1, -(-len(signal) // step))
     window = np.hanning(n_fft + 1)[:-1].astype(np.float32)
     window *= 2.0 / window.sum()
-    bands = _mel_bands(sample_rate, n_fft, n_bands)
+    bands = _mel_bands(sample_rate, n_fft)
     within = ((np.arange(frames_per_column) + 0.5) * step / frames_per_column - n_fft / 2).astype(np.int64)
     per_batch = max(1, _BATCH_FRAMES // frames_per_column)
-    columns = np.empty((n_bands, n_columns), dtype=np.float32)
+    columns = np.empty((N_BANDS, n_columns), dtype=np.float32)
     for first in range(0, n_columns, per_batch):
         last = min(first + per_batch, n_columns)
         starts = (np.arange(first, last)[:, None] * step + within[None, :]).ravel()
@@ -65,9 +67,9 @@ def spectrogram(
     return np.asarray(10.0 * np.log10(columns + np.float32(_FLOOR)), dtype=np.float32)
 
 
-def column_seconds(n_samples: int, sample_rate: int, *, max_columns: int = 1000) -> float:
+def column_seconds(n_samples: int, sample_rate: int) -> float:
     """Seconds that one column of `spectrogram` spans."""
-    return _column_samples(n_samples, frame_length(sample_rate), max_columns) / sample_rate
+    return _column_samples(n_samples, frame_length(sample_rate)) / sample_rate
 
 
 def frame_length(sample_rate: int) -> int:
@@ -102,8 +104,8 @@ def overall_residual_db(scene: Scene) -> float:
     return float(10.0 * np.log10(np.average(residual, weights=power[known]) + _FLOOR))
 
 
-def _column_samples(n_samples: int, n_fft: int, max_columns: int) -> int:
-    return max(n_fft // 4, -(-n_samples // max_columns))
+def _column_samples(n_samples: int, n_fft: int) -> int:
+    return max(n_fft // 4, -(-n_samples // MAX_COLUMNS))
 
 
 def _frames(signal: NDArray[np.float32], starts: NDArray[np.int64], n_fft: int) -> NDArray[np.float32]:
@@ -115,10 +117,10 @@ def _frames(signal: NDArray[np.float32], starts: NDArray[np.int64], n_fft: int) 
     return samples
 
 
-def _mel_bands(sample_rate: int, n_fft: int, n_bands: int) -> NDArray[np.float32]:
+def _mel_bands(sample_rate: int, n_fft: int) -> NDArray[np.float32]:
     """(band, bin) triangular weights that average power; bands narrower than a bin interpolate between its neighbours."""
     bins = np.fft.rfftfreq(n_fft, 1.0 / sample_rate)
-    edges = hertz(np.linspace(0.0, mel(sample_rate / 2), n_bands + 1))
+    edges = hertz(np.linspace(0.0, mel(sample_rate / 2), N_BANDS + 1))
     centres = 0.5 * (edges[:-1] + edges[1:])
     half_width = np.maximum(np.diff(edges), bins[1])
     weights = np.maximum(0.0, 1.0 - np.abs(bins[None, :] - centres[:, None]) / half_width[:, None])

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from arrayscene import folder as folders
 from arrayscene.report.audio import write_wav
+from arrayscene.report.json_values import dumps
 from arrayscene.report.rttm import rttm
-from arrayscene.report.scene_json import FORMAT, dumps, scene_to_dict, source_file
+from arrayscene.report.scene_json import FORMAT, scene_to_dict, source_file
 from arrayscene.scene import Scene
 
 KIND = folders.Kind("scene", "scene.json", FORMAT)

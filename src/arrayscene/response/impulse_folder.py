@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from arrayscene.array_files import write_whole
 from arrayscene.errors import GeometryError, ShapeError
+from arrayscene.folder import write_whole
 from arrayscene.naming import suggestion
 from arrayscene.recording import Recording
 from arrayscene.response.impulse_responses import ImpulseResponses

@@ -15,7 +15,7 @@ from arrayscene.constants import SPEED_OF_SOUND
 from arrayscene.errors import ShapeError
 from arrayscene.localize import Grid, direction_grid, localization_stft
 from arrayscene.localize.grid import to_vectors
-from arrayscene.localize.srp import BAND_RATIO, HIGHEST_HZ, LOWEST_HZ, MAX_MICS, SMOOTHING
+from arrayscene.localize.srp import LOWEST_HZ, MAX_MICS, SMOOTHING, voting_bands
 from arrayscene.response import far_field
 
 FRAMES = 8
@@ -132,7 +132,7 @@ class FrameDirections:
         self._places = np.ascontiguousarray(self.grid.embedding, np.float64)
         self._window = self.stft.window.to(torch.float32).numpy()
         frequencies = self.stft.frequencies(sample_rate)
-        edges = _bands(frequencies, min(max(2 * array.aliasing_hz(speed_of_sound), 2000.0), HIGHEST_HZ))
+        edges = voting_bands(frequencies, array.aliasing_hz(speed_of_sound))
         if not edges:
             raise ShapeError(
                 f"FrameDirections: {sample_rate} Hz leave no band above {LOWEST_HZ:.0f} Hz; resample to 8000 Hz or more"
@@ -262,19 +262,6 @@ class FrameDirections:
 
 def _nothing(time: float, n_bands: int) -> Detections:
     return Detections(time, np.zeros((0, 3)), np.zeros(0), np.zeros(0), np.zeros((0, n_bands)))
-
-
-def _bands(frequencies: Tensor, highest: float) -> list[slice]:
-    """Bins of the bands of `SRPPHAT`."""
-    highest = min(highest, 0.95 * float(frequencies[-1]))
-    bands = []
-    low = LOWEST_HZ
-    while low < highest:
-        inside = ((frequencies >= low) & (frequencies < min(max(low * BAND_RATIO, low + 400.0), highest))).nonzero()[:, 0]
-        low = max(low * BAND_RATIO**0.5, low + 200.0)
-        if len(inside) >= 3:
-            bands.append(slice(int(inside[0]), int(inside[-1]) + 1))
-    return bands
 
 
 def _factored(steering: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from arrayscene.localize.grid import to_angles
+from arrayscene.report.drawing import INK, SMALL, SOFT, WIDTH, blank_figure, broken, time_axis
 from arrayscene.report.mirror import mirror_direction
-from arrayscene.report.palette import source_colour, time_ticks, time_unit
+from arrayscene.report.palette import source_colour
 from arrayscene.report.sentences import minus
 from arrayscene.tracking.tracks import Track, Tracks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-_WIDTH = 8.2
-_INK, _SOFT = "#1f2328", "#59636e"
-_SMALL = 8.5
 
 
 def tracks_figure(tracks: Tracks) -> Figure:
@@ -28,13 +26,11 @@ def tracks_figure(tracks: Tracks) -> Figure:
     Dots are detections, darker where they are stronger. Tracks are bold where their source sounds, thin and dashed where it
     pauses; a dotted line is where it may be as well (mirror ambiguity).
     """
-    from matplotlib.figure import Figure
-
     angles = [name for name in ("azimuth", "elevation") if _known(tracks, name)]
     heights = [2.6] * len(angles) + [0.3 + 0.22 * max(len(tracks.tracks), 1)]
     below, gap = 0.72, 0.12
     height = sum(heights) + gap * len(angles) + below + 0.1
-    figure = Figure(figsize=(_WIDTH, height), dpi=110, facecolor="white")
+    figure = blank_figure(WIDTH, height)
     top = height - 0.1
     for name, rows in zip([*angles, "activity"], heights, strict=True):
         axes = figure.add_axes((0.1, (top - rows) / height, 0.86, rows / height))
@@ -43,8 +39,11 @@ def tracks_figure(tracks: Tracks) -> Figure:
             _activity(axes, tracks)
         else:
             _angle(axes, tracks, name)
-        _time_axis(axes, tracks.duration, labelled=name == "activity")
-    figure.text(0.53, 0.08 / height, _legend(tracks), fontsize=7.5, color=_SOFT, ha="center", va="bottom")
+        time_axis(axes, tracks.duration)
+        if name != "activity":
+            axes.tick_params(labelbottom=False)
+            axes.set_xlabel("")
+    figure.text(0.53, 0.08 / height, _legend(tracks), fontsize=7.5, color=SOFT, ha="center", va="bottom")
     return figure
 
 
@@ -62,10 +61,11 @@ def _known(tracks: Tracks, angle: str) -> bool:
 
 
 def _angle(axes: Axes, tracks: Tracks, name: str) -> None:
-    heard = [(d.time, *vector, s) for d in tracks.detections for vector, s in zip(d.vectors, d.strength, strict=True)]
+    heard = [(d.time, s, *vector) for d in tracks.detections for vector, s in zip(d.vectors, d.strength, strict=True)]
     if heard:
-        time, x, y, z, strength = np.array(heard).T
-        values = np.arctan2(y, x) if name == "azimuth" else np.arctan2(z, np.hypot(x, y))
+        time, strength, *vectors = np.array(heard).T
+        azimuth, elevation = to_angles(np.stack(vectors, axis=-1))
+        values = azimuth if name == "azimuth" else elevation
         shade = 0.92 - 0.55 * np.clip(strength / 5, 0, 1)
         axes.scatter(time, np.degrees(values), s=5, c=[(s, s, s) for s in shade], linewidths=0, zorder=1)
     for track in tracks.tracks:
@@ -74,16 +74,16 @@ def _angle(axes: Axes, tracks: Tracks, name: str) -> None:
         if name == "azimuth":
             other = _mirrored(tracks, track)
             if other is not None:
-                axes.plot(track.times, _broken(np.degrees(other)), color=look.fill, linewidth=1.0, linestyle=":", zorder=2)
+                axes.plot(track.times, broken(np.degrees(other)), color=look.fill, linewidth=1.0, linestyle=":", zorder=2)
         for width, dash, shown in ((0.9, (0, (3, 3)), ~track.active), (2.4, "-", track.active)):
             # One frame to either side belongs to both kinds of line, so that they join.
             wider = shown | np.append(shown[1:], False)
             axes.plot(
-                track.times, _broken(np.where(wider, line, np.nan)), color=look.fill, linewidth=width, linestyle=dash, zorder=3
+                track.times, broken(np.where(wider, line, np.nan)), color=look.fill, linewidth=width, linestyle=dash, zorder=3
             )
         badge = {"boxstyle": "circle,pad=0.25", "facecolor": look.fill, "linewidth": 0}
         place = float(track.times[0]), float(line[0])
-        axes.text(*place, str(track.id), fontsize=_SMALL, weight="bold", color=look.ink, ha="center", va="center", bbox=badge)
+        axes.text(*place, str(track.id), fontsize=SMALL, weight="bold", color=look.ink, ha="center", va="center", bbox=badge)
     whole = name == "azimuth"
     ticks = range(-180, 181, 90) if whole else range(-90, 91, 45)
     axes.set_ylim(ticks[0], ticks[-1])
@@ -95,7 +95,7 @@ def _angle(axes: Axes, tracks: Tracks, name: str) -> None:
 
 def _activity(axes: Axes, tracks: Tracks) -> None:
     if not tracks.tracks:
-        axes.text(0.5, 0.5, "No source was followed.", transform=axes.transAxes, ha="center", va="center", fontsize=9, color=_INK)
+        axes.text(0.5, 0.5, "No source was followed.", transform=axes.transAxes, ha="center", va="center", fontsize=9, color=INK)
         axes.set_yticks([])
         return
     for row, track in enumerate(tracks.tracks):
@@ -118,23 +118,3 @@ def _mirrored(tracks: Tracks, track: Track) -> NDArray[Any] | None:
         return None
     azimuth = np.array([image[0] for image in images if image is not None])
     return None if np.abs(np.angle(np.exp(1j * (azimuth - track.azimuth)))).max() < math.radians(1.0) else azimuth
-
-
-def _broken(degrees: NDArray[Any]) -> NDArray[Any]:
-    """A line that is not drawn where it jumps from one edge of the circle to the other."""
-    line = degrees.astype(float)
-    line[1:][np.abs(np.diff(degrees)) > 180] = np.nan
-    return line
-
-
-def _time_axis(axes: Axes, duration: float, *, labelled: bool) -> None:
-    axes.tick_params(labelsize=_SMALL, colors=_INK, length=3)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color("#8c96a3")
-    axes.set_xlim(0.0, max(duration, 1e-3))
-    ticks = time_ticks(duration)
-    axes.set_xticks([tick for tick, _ in ticks], [label if labelled else "" for _, label in ticks])
-    if labelled:
-        axes.set_xlabel(f"Time ({time_unit(duration)})", fontsize=9)

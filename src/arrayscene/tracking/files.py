@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayscene.errors import RecordingError
-from arrayscene.report.scene_json import degrees, number
+from arrayscene.localize.grid import to_angles
+from arrayscene.report.json_values import degrees, number
 from arrayscene.tracking.detections import Detections
 from arrayscene.tracking.tracks import Track, Tracks
 
@@ -251,13 +252,14 @@ def _from_odas(frames: Sequence[Mapping[str, Any]]) -> list[Track]:
     ]
     tracks = []
     for name in sorted({row[1] for row in rows}):
-        stamps, _, x, y, z, activity = np.array([row for row in rows if row[1] == name]).T
+        stamps, _, *vectors, activity = np.array([row for row in rows if row[1] == name]).T
+        azimuth, elevation = to_angles(np.stack(vectors, axis=-1))
         tracks.append(
             Track(
                 id=int(name),
                 times=(stamps + 0.5) * 0.064,
-                azimuth=np.arctan2(y, x),
-                elevation=np.arctan2(z, np.hypot(x, y)),
+                azimuth=azimuth,
+                elevation=elevation,
                 deviation=np.full(len(stamps), math.nan),
                 activity=activity,
                 active=activity > 0.5,

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from arrayscene.activity import runs
 from arrayscene.array import MicrophoneArray
+from arrayscene.localize.grid import to_vectors
 from arrayscene.tracking.detections import Detections
 
 FloatArray = NDArray[np.floating[Any]]
@@ -41,15 +43,14 @@ class Track:
 
     def stretches(self, frame_seconds: float) -> NDArray[np.float64]:
         """(segment, 2) start and end in seconds of where it sounds."""
-        edges = np.diff(np.concatenate([[0], self.active.astype(np.int8), [0]]))
-        first, last = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1
-        return np.stack([self.times[first] - frame_seconds / 2, self.times[last] + frame_seconds / 2], axis=1)
+        first, stop = runs(self.active).T
+        return np.stack([self.times[first] - frame_seconds / 2, self.times[stop - 1] + frame_seconds / 2], axis=1)
 
     def vectors(self) -> FloatArray:
         """(time, 3) unit vectors towards the source; angles that the array cannot know count as 0."""
         azimuth = np.zeros(len(self.times)) if self.azimuth is None else self.azimuth
         elevation = np.zeros(len(self.times)) if self.elevation is None else self.elevation
-        return np.stack([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)], axis=-1)
+        return to_vectors(azimuth, elevation)
 
 
 @dataclass(frozen=True)

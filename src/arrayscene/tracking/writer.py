@@ -14,7 +14,7 @@ from arrayscene import folder as folders
 from arrayscene.errors import RecordingError
 from arrayscene.naming import suggestion
 from arrayscene.report.audio import write_wav
-from arrayscene.report.scene_json import dumps
+from arrayscene.report.json_values import dumps
 from arrayscene.tracking.files import FORMAT, odas_lines, source_file, tracks_csv, tracks_rttm, tracks_to_dict
 from arrayscene.tracking.tracks import Tracks
 

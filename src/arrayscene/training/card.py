@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from arrayscene.array_files import write_whole
+from arrayscene.folder import write_whole
 from arrayscene.training.recipe import AnyRecipe
 
 CARD: Final = "card.md"

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import torch
 
-from arrayscene.array_files import write_whole
 from arrayscene.errors import RecordingError
+from arrayscene.folder import write_whole
 from arrayscene.training.config import TrainingConfig
 
 CHECKPOINT: Final = "checkpoint.pt"

@@ -5,13 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, ClassVar, Final, Self
 
-from arrayscene.config_file import check_names, read_settings, write_settings
+from arrayscene.config_file import Settings, check_names
 from arrayscene.errors import RecordingError
-
-Precision = Literal["32", "16-mixed", "bf16-mixed"]
 
 PRECISIONS: Final = ("32", "16-mixed", "bf16-mixed")
 
@@ -20,7 +17,7 @@ FREE: Final = ("every", "workers", "checkpoint_minutes")
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(Settings):
     """How to train. A recipe's own configuration inherits these fields, may have other defaults, and adds its own.
 
     Attributes:
@@ -44,6 +41,8 @@ class TrainingConfig:
     Raises:
         RecordingError: a value that no training can have, and which.
     """
+
+    kind: ClassVar[str] = "training"
 
     seed: int = 0
     speech: str = ""
@@ -74,28 +73,6 @@ class TrainingConfig:
         self._demand(0 <= self.cooling <= 1, "cooling", "a share from 0 to 1")
         self._demand(0 <= self.ema < 1, "ema", "a share from 0 to less than 1")
         self._demand(self.precision in PRECISIONS, "precision", f"one of {', '.join(PRECISIONS)}")
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read a TOML or JSON file, as the suffix says; what it leaves out keeps its default.
-
-        Raises:
-            ArraySceneError: a file that is missing or malformed, an unknown name (with the nearest known one), or a value that no
-                training can have.
-        """
-        values = read_settings(path, "training")
-        try:
-            return cls.from_dict(values)
-        except RecordingError as error:
-            raise RecordingError(f"training file {path}: {error}") from error
-
-    def save(self, path: str | Path) -> None:
-        """Write a TOML or JSON file, as the suffix says, whole or not at all.
-
-        Raises:
-            ArraySceneError: the file cannot be written, or another suffix.
-        """
-        write_settings(path, self.to_dict(), "training")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -130,10 +107,6 @@ class TrainingConfig:
             for name in names
             if own.get(name, absent) != other.get(name, absent)
         ]
-
-    def _demand(self, holds: bool, name: str, wanted: str) -> None:
-        if not holds:
-            raise RecordingError(f"{type(self).__name__}: {name} = {getattr(self, name)!r} came; {wanted} was wanted")
 
     def _typed(self, name: str, default: Any) -> Any:
         """A field's value in the type of its default."""

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from arrayscene.array_files import write_whole
 from arrayscene.errors import DeviceError
+from arrayscene.folder import write_whole
 
 TABLE: Final = "curve.csv"
 

@@ -13,11 +13,11 @@ from typing import Any, Final, cast
 import torch
 from torch import Tensor
 
-from arrayscene.array_files import write_whole
 from arrayscene.choice import choose
 from arrayscene.config_file import read_settings, write_settings
 from arrayscene.decoders import Decoder, Estimate, GuidedIVA, MultichannelWiener
 from arrayscene.errors import RecordingError
+from arrayscene.folder import write_whole
 from arrayscene.interruption import ignore_interrupts
 from arrayscene.networks.tensor_file import from_bytes, to_bytes
 from arrayscene.response import Response, far_field

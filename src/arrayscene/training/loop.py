@@ -30,6 +30,8 @@ from arrayscene.training.stream import Part, stream, usable
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+Ending = Literal["step", "time", "interruption"]
+
 _WINDOW: Final = 50
 """Steps over which their rate is measured."""
 
@@ -69,7 +71,7 @@ class Outcome(NamedTuple):
     """
 
     step: int
-    ended_by: Literal["step", "time", "interruption"]
+    ended_by: Ending
     weights: Path
     skipped: tuple[int, ...]
     first: bool
@@ -175,7 +177,7 @@ class _Training:
         self.minutes = run.minutes
         self.saved = time.monotonic()
 
-    def go(self, interruption: Interruption, begun: float, report: Callable[[Progress], None]) -> Any:
+    def go(self, interruption: Interruption, begun: float, report: Callable[[Progress], None]) -> Ending:
         """All steps, or as many as may be; returns what ended them."""
         times: deque[float] = deque([time.monotonic()], maxlen=_WINDOW)
         parts = stream(

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from torch import nn
 
-from arrayscene.array_files import write_whole
+from arrayscene.folder import write_whole
 from arrayscene.training.card import write_card
 from arrayscene.training.curve import board, draw, write_table
 from arrayscene.training.recipe import AnyRecipe

@@ -3,8 +3,9 @@
 from arrayscene.worlds.config import WorldConfig
 from arrayscene.worlds.dataset import WorldBatch, WorldDataset, WorldStream, collate
 from arrayscene.worlds.diffuse import diffuse_field
-from arrayscene.worlds.folder import WorldFolder, check_folder, read_scene, write_world
+from arrayscene.worlds.folder import WorldFolder, check_folder, write_world
 from arrayscene.worlds.rooms import room_responses
+from arrayscene.worlds.scene_files import read_scene
 from arrayscene.worlds.speech import Speech, SpeechWarning
 from arrayscene.worlds.world import World, WorldScene
 

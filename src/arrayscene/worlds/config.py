@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from arrayscene.array import MicrophoneArray
 from arrayscene.array_presets import presets
-from arrayscene.config_file import check_names, read_settings, write_settings
-from arrayscene.errors import ArraySceneError, GeometryError, RecordingError
+from arrayscene.config_file import Settings, check_names
+from arrayscene.errors import GeometryError, RecordingError
 
 Range = tuple[float, float]
 """Least and most; a value is drawn evenly from between. Twice the same number fixes it."""
@@ -21,7 +20,7 @@ LAYOUTS = ("circular", "linear", "random", "preset")
 
 
 @dataclass(frozen=True)
-class WorldConfig:
+class WorldConfig(Settings):
     """What scenes may be like. A range is (least, most), a probability 0 to 1; every scene draws its own values.
 
     Attributes:
@@ -62,6 +61,8 @@ class WorldConfig:
     Raises:
         RecordingError, GeometryError: a value that no scene can have, and which.
     """
+
+    kind: ClassVar[str] = "world"
 
     sample_rate: int = 16000
     duration: float = 4.0
@@ -133,28 +134,6 @@ class WorldConfig:
         """Samples of a scene."""
         return round(self.duration * self.sample_rate)
 
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read a TOML or JSON file, as the suffix says; what it leaves out keeps its default.
-
-        Raises:
-            ArraySceneError: a file that is missing or malformed, an unknown name (with the nearest known one), or a value that no
-                scene can have.
-        """
-        values = read_settings(path, "world")
-        try:
-            return cls.from_dict(values)
-        except ArraySceneError as error:
-            raise type(error)(f"world file {path}: {error}") from error
-
-    def save(self, path: str | Path) -> None:
-        """Write a TOML or JSON file, as the suffix says, whole or not at all.
-
-        Raises:
-            ArraySceneError: the file cannot be written, or another suffix.
-        """
-        write_settings(path, self.to_dict(), "world")
-
     def to_dict(self) -> dict[str, Any]:
         """What a file holds: plain numbers, words and lists; the separation in degrees."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -179,10 +158,6 @@ class WorldConfig:
             given["separation"] = math.radians(degrees)
         check_names(given, [field.name for field in fields(cls)], "WorldConfig")
         return cls(**given)
-
-    def _demand(self, holds: bool, name: str, wanted: str) -> None:
-        if not holds:
-            raise RecordingError(f"WorldConfig: {name} = {getattr(self, name)!r} came; {wanted} was wanted")
 
     def _check_arrays(self) -> None:
         """Every array must fit into the largest room."""

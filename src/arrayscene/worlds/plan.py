@@ -84,7 +84,7 @@ class ScenePlan:
         """(talker, point, 3) metres in the array's own frame, every 0.1 s from the beginning, and at the end."""
         times = np.append(np.arange(0.0, duration - 1e-9, PATH_STEP), duration) / duration
         places = self.starts[:, None] + times[:, None] * (self.ends - self.starts)[:, None]
-        return np.asarray((places - self.array_center) @ _turn(self.array_azimuth))
+        return np.asarray((places - self.array_center) @ from_array_frame(self.array_azimuth))
 
 
 def draw_plan(config: WorldConfig, speakers: Sequence[str], draws: Draws) -> ScenePlan:
@@ -180,7 +180,7 @@ def _stand(config: WorldConfig, array: MicrophoneArray, size: Points, draws: Dra
     center = np.array([*floor, draws.uniform(config.array_height)])
     azimuth = draws.uniform((-math.pi, math.pi))
     errors = config.position_error * draws.normal(array.n_mics, 3)
-    microphones = center + (array.positions + errors) @ _turn(azimuth).T
+    microphones = center + (array.positions + errors) @ from_array_frame(azimuth).T
     fits = np.all(microphones > MIC_MARGIN) and np.all(microphones < size - MIC_MARGIN) and np.all(size[:2] >= 2 * margin)
     return (center, azimuth, microphones) if fits else None
 
@@ -192,7 +192,7 @@ def _places(config: WorldConfig, n: int, size: Points, center: Points, microphon
     for _ in range(_TRIES):
         azimuth = draws.uniform((-math.pi, math.pi))
         place = _around(center, azimuth, draws.uniform(config.distance), draws.uniform(config.talker_height))
-        if place is None or not _is_free(place, size, microphones):
+        if place is None or not is_free(place, size, microphones):
             continue
         others = [math.atan2(other[1] - center[1], other[0] - center[0]) for other in places]
         if all(abs(math.remainder(azimuth - other, 2 * math.pi)) >= gap for other in others):
@@ -211,7 +211,8 @@ def _around(center: Points, azimuth: float, distance: float, height: float) -> P
     return np.asarray(center + np.array([level * math.cos(azimuth), level * math.sin(azimuth), rise]))
 
 
-def _is_free(place: Points, size: Points, microphones: Points) -> bool:
+def is_free(place: Points, size: Points, microphones: Points) -> bool:
+    """Whether a talker has room there: away from walls and microphones."""
     inside = np.all(place > WALL_MARGIN) and np.all(place < size - WALL_MARGIN)
     return bool(inside and np.linalg.norm(microphones - place, axis=1).min() > CLEAR)
 
@@ -227,7 +228,7 @@ def _walk(config: WorldConfig, starts: Points, size: Points, microphones: Points
             turn = draws.uniform((-math.pi, math.pi))
             end = start + length * np.array([math.cos(turn), math.sin(turn), 0.0])
             way = start + np.linspace(0, 1, 33)[:, None] * (end - start)
-            if all(_is_free(place, size, microphones) for place in way):
+            if all(is_free(place, size, microphones) for place in way):
                 ends[talker] = end
                 break
             # Long ways may not fit into the room: then the talker is slower.
@@ -239,7 +240,7 @@ def _point(config: WorldConfig, size: Points, center: Points, microphones: Point
     """A free place anywhere in the room, or None."""
     for _ in range(_TRIES):
         place = np.array([draws.uniform((WALL_MARGIN, side - WALL_MARGIN)) for side in size])
-        if _is_free(place, size, microphones) and np.linalg.norm(place - center) >= config.distance[0]:
+        if is_free(place, size, microphones) and np.linalg.norm(place - center) >= config.distance[0]:
             return place
     return None
 
@@ -250,7 +251,7 @@ def _band_shape(low: float, high: float) -> Points:
     return np.asarray(np.where(octaves < 0, low ** (octaves / -3.0), high ** (octaves / 3.0)))
 
 
-def _turn(azimuth: float) -> Points:
-    """From the array's frame to the room's."""
+def from_array_frame(azimuth: float) -> Points:
+    """(3, 3) from the array's frame to the room's."""
     cosine, sine = math.cos(azimuth), math.sin(azimuth)
     return np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
