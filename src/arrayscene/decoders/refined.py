@@ -43,8 +43,8 @@ class Refined(Decoder):
         strength: 1 takes what the network makes; less adds the share that is missing of the mean of filter and pilot, which errs
             otherwise.
 
-    Cost: the filter's, plus about 0.01 s a second and source on one core with products of 16-bit matrices. Not differentiable where the filter is not. Latency:
-    the whole recording in `init`.
+    Cost: the filter's, plus about 0.01 s a second and source on one core that has products of 16-bit matrices. Not differentiable
+    where the filter is not. Latency: the whole recording in `init`.
 
     Reference: N. Makishima et al., "Independent deeply learned matrix analysis for determined audio source separation", IEEE/ACM
     TASLP 2019, where a network's sources guide a separation, as these do in `GuidedIVA`.
