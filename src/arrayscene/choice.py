@@ -19,6 +19,7 @@ from arrayscene.decoders import (
     WMPDR,
     WPE,
     AuxIVA,
+    BelowSpeech,
     BlindClustering,
     Clustering,
     Decoder,
@@ -317,7 +318,7 @@ def _wiener(
     if duration < SHORTEST_TO_LEARN:
         return lambda s: SDWMWF(masks(middle, s)), middle
     if not separable:
-        return lambda s: better(MultichannelWiener(SDWMWF(masks(long, s)), short, long)), short
+        return lambda s: BelowSpeech(better(MultichannelWiener(SDWMWF(masks(long, s)), short, long)), short), short
     wide, widest = (transforms[name] for name in _windows(duration, reverberation))
     if duration >= LONG_ENOUGH:
         # Half-overlapping frames tell the first separation as much as the guided one learns from twice as many.
@@ -330,7 +331,8 @@ def _wiener(
         separation = AuxIVA(model="banded", update="iss", n_iter=N_ITER, n_sweeps=1, loading=1e-3)
         first = WarmStart(SDWMWF(masks(wide, stretches)), separation)
         guide = better(MultichannelWiener(first, brief, wide, strength=GUIDE_STRENGTH), GUIDED_BY_NETWORK)
-        return better(MultichannelWiener(GuidedIVA(guide, widest, brief), short, widest, strength=STRENGTH))
+        last = better(MultichannelWiener(GuidedIVA(guide, widest, brief), short, widest, strength=STRENGTH))
+        return BelowSpeech(last, short)
 
     return make, short
 
