@@ -1,0 +1,216 @@
+"""Several numbers in one register, as a numba type: for kernels whose sums the compiler would not keep in registers by itself.
+
+A `Lanes` value holds `BYTES` of numbers, and adds and multiplies like one. Compilers cut it into what the processor has; left to
+themselves they use half of the widest registers, and go through the end of a row in single steps. For use inside of kernels.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any, cast
+
+from llvmlite import binding, ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
+
+WIDE = bool(binding.get_host_cpu_features().get("avx512f", False))
+"""Whether the processor has registers of 64 bytes, and 32 of them; else 16 of 32 bytes are counted on."""
+
+BYTES = 64 if WIDE else 32
+
+
+class Lanes(types.Type):  # type: ignore[misc]
+    """The numba type of such numbers."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype, self.width = dtype, BYTES * 8 // dtype.bitwidth
+        super().__init__(name=f"Lanes({dtype})")
+
+
+@register_model(Lanes)
+class LanesModel(models.PrimitiveModel):  # type: ignore[misc]
+    """As what the compiler knows them: a vector."""
+
+    def __init__(self, manager: Any, lanes: Any) -> None:
+        number = ir.FloatType() if lanes.dtype == types.float32 else ir.DoubleType()
+        super().__init__(manager, lanes, ir.VectorType(number, lanes.width))
+
+
+def _operator(name: Any, emit: str) -> None:
+    @type_callable(name)
+    def typed(context: Any) -> Any:
+        def typer(a: Any, b: Any) -> Any:
+            return a if isinstance(a, Lanes) and a == b else None
+
+        return typer
+
+    @lower_builtin(name, Lanes, Lanes)  # type: ignore[no-untyped-call, untyped-decorator]
+    def lowered(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return getattr(builder, emit)(*arguments)
+
+
+for _name, _emit in (
+    (operator.add, "fadd"),
+    (operator.sub, "fsub"),
+    (operator.mul, "fmul"),
+    (operator.truediv, "fdiv"),
+    (operator.iadd, "fadd"),
+    (operator.isub, "fsub"),
+    (operator.imul, "fmul"),
+):
+    _operator(_name, _emit)
+
+
+def _in_kernels(typed: Callable[..., Any]) -> Any:
+    """A function of kernels from one that, of the types of its arguments, gives its own type and what emits its instructions."""
+    return intrinsic(prefer_literal=True)(typed)
+
+
+@_in_kernels
+def width(context: Any, rows: Any) -> Any:
+    """How many numbers of an array's type are lanes."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return context.get_constant(types.intp, Lanes(rows.dtype).width)
+
+    return types.intp(rows), emit
+
+
+@_in_kernels
+def load(context: Any, rows: Any, index: Any) -> Any:
+    """The numbers of an array from an index on; its last axis is contiguous."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _read(builder, _place(context, builder, signature.args[:2], arguments[:2]), rows)
+
+    return Lanes(rows.dtype)(rows, index), emit
+
+
+@_in_kernels
+def store(context: Any, rows: Any, index: Any, value: Any) -> Any:
+    """Put lanes into an array from an index on."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = _place(context, builder, signature.args[:2], arguments[:2])
+        builder.store(arguments[2], builder.bitcast(pointer, arguments[2].type.as_pointer()), align=rows.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(rows, index, value), emit
+
+
+@_in_kernels
+def fill(context: Any, rows: Any, value: Any) -> Any:
+    """The same number in all lanes, in the precision of an array."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _spread(builder, context.cast(builder, arguments[1], value, rows.dtype), Lanes(rows.dtype).width)
+
+    return Lanes(rows.dtype)(rows, value), emit
+
+
+@_in_kernels
+def zeros(context: Any, rows: Any, n: Any) -> Any:
+    """So many zeros in lanes each, a tuple; the number is known when the kernel is compiled."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return ir.Constant(context.get_value_type(signature.return_type), None)
+
+    several = types.UniTuple(Lanes(rows.dtype), n.literal_value)  # type: ignore[no-untyped-call]
+    return several(rows, n), emit
+
+
+@_in_kernels
+def add_sums(context: Any, sums: Any, others: Any) -> Any:
+    """Each of several sums plus the one of the others in its place."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        result, other = arguments
+        for k in range(sums.count):
+            both = builder.fadd(builder.extract_value(result, k), builder.extract_value(other, k))
+            result = builder.insert_value(result, both, k)
+        return result
+
+    return sums(sums, others), emit
+
+
+@_in_kernels
+def add_shifted(context: Any, sums: Any, value: Any, rows: Any, index: Any) -> Any:
+    """Each of several sums plus the value times the lanes of an array that begin one further on than those before."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        result, vector, *place = arguments
+        first = _place(context, builder, signature.args[2:], place)
+        for k in range(sums.count):
+            product = builder.fmul(vector, _read(builder, builder.gep(first, [ir.Constant(ir.IntType(32), k)]), rows))
+            result = builder.insert_value(result, builder.fadd(builder.extract_value(result, k), product), k)
+        return result
+
+    return sums(sums, value, rows, index), emit
+
+
+@_in_kernels
+def add_scaled(context: Any, sums: Any, rows: Any, index: Any, value: Any) -> Any:
+    """Each of several sums plus the value times one number of an array, the next for the next."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        result, *place, vector = arguments
+        first = _place(context, builder, signature.args[1:3], place)
+        for k in range(sums.count):
+            number = builder.load(builder.gep(first, [ir.Constant(ir.IntType(32), k)]))
+            product = builder.fmul(_spread(builder, number, sums.dtype.width), vector)
+            result = builder.insert_value(result, builder.fadd(builder.extract_value(result, k), product), k)
+        return result
+
+    return sums(sums, rows, index, value), emit
+
+
+@_in_kernels
+def store_totals(context: Any, sums: Any, rows: Any, index: Any) -> Any:
+    """Put the sums over lanes of each of several, taken in double precision, into an array from an index on."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        first = _place(context, builder, signature.args[1:], arguments[1:])
+        for k in range(sums.count):
+            number = _sum(builder, builder.extract_value(arguments[0], k))
+            number = context.cast(builder, number, types.float64, rows.dtype)
+            builder.store(number, builder.gep(first, [ir.Constant(ir.IntType(32), k)]))
+        return context.get_dummy_value()
+
+    return types.void(sums, rows, index), emit
+
+
+def _place(context: Any, builder: Any, kinds: Any, arguments: Any) -> Any:
+    """Pointer to an element of an array, for arguments (array, index)."""
+    (rows, index), tools = kinds, cast(Any, cgutils)
+    several = isinstance(index, types.BaseTuple)
+    values, each = (tools.unpack_tuple(builder, arguments[1]), index) if several else ([arguments[1]], [index])
+    integers = [context.cast(builder, value, kind, types.intp) for value, kind in zip(values, each, strict=True)]
+    array = context.make_array(rows)(context, builder, arguments[0])
+    return tools.get_item_pointer(context, builder, rows, array, integers, wraparound=False)
+
+
+def _read(builder: Any, pointer: Any, rows: Any) -> Any:
+    lanes = ir.VectorType(pointer.type.pointee, Lanes(rows.dtype).width)
+    return builder.load(builder.bitcast(pointer, lanes.as_pointer()), align=rows.dtype.bitwidth // 8)
+
+
+def _spread(builder: Any, number: Any, n_lanes: int) -> Any:
+    nothing = ir.Constant(ir.VectorType(number.type, n_lanes), ir.Undefined)
+    first = builder.insert_element(nothing, number, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(ir.IntType(32), n_lanes), [0] * n_lanes))
+
+
+def _sum(builder: Any, vector: Any) -> Any:
+    n_lanes = vector.type.count
+    if vector.type.element == ir.FloatType():
+        vector = builder.fpext(vector, ir.VectorType(ir.DoubleType(), n_lanes))
+    while n_lanes > 1:
+        n_lanes //= 2
+        nothing, indices = ir.Constant(vector.type, ir.Undefined), ir.VectorType(ir.IntType(32), n_lanes)
+        halves = [
+            builder.shuffle_vector(vector, nothing, ir.Constant(indices, list(range(start, start + n_lanes))))
+            for start in (0, n_lanes)
+        ]
+        vector = builder.fadd(*halves)
+    return builder.extract_element(vector, ir.Constant(ir.IntType(32), 0))
