@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from arrayscene.kernels.dispatch import FASTMATH, compiled
-from arrayscene.kernels.vectors import add_scaled, fill, load, store, width, zeros
+from arrayscene.kernels.padding import padded
+from arrayscene.kernels.vectors import add_scaled, fill, read, width, write, zeros
 
 
 def filter_past(frames: Tensor, G: Tensor, delay: int) -> Tensor:
@@ -73,12 +74,6 @@ def _filter_items(frames: NDArray[Any], filters: NDArray[Any], outputs: NDArray[
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
-def padded(n_frames: int, numbers: NDArray[Any]) -> Any:
-    """As many frames and more as `filter_parts` goes through, in the precision of an array."""
-    return -(-n_frames // (2 * width(numbers))) * 2 * width(numbers)
-
-
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
 def split_coefficients(filters: NDArray[Any], G: NDArray[Any]) -> None:
     """Put the parts of (source, tap mic) into (2, tap mic, source), with room for one source more, which stays 0."""
     for k in range(len(filters)):
@@ -105,18 +100,18 @@ def filter_parts(y: Any, spare: int, G: NDArray[Any], x: Any) -> None:
                 place = t + latest - tap
                 for m in range(n_mics):
                     i = tap * n_mics + m
-                    a, b = load(y_real, (m, place)), load(y_imag, (m, place))
+                    a, b = read(y_real, (m, place)), read(y_imag, (m, place))
                     real, imag = add_scaled(real, G, (0, i, k), a), add_scaled(imag, G, (0, i, k), b)
                     real, imag = add_scaled(real, G, (1, i, k), none - b), add_scaled(imag, G, (1, i, k), a)
-                    a, b = load(y_real, (m, place + step)), load(y_imag, (m, place + step))
+                    a, b = read(y_real, (m, place + step)), read(y_imag, (m, place + step))
                     next_real, next_imag = add_scaled(next_real, G, (0, i, k), a), add_scaled(next_imag, G, (0, i, k), b)
                     next_real, next_imag = add_scaled(next_real, G, (1, i, k), none - b), add_scaled(next_imag, G, (1, i, k), a)
-            store(x_real, (k, t), real[0])
-            store(x_imag, (k, t), imag[0])
-            store(x_real, (k, t + step), next_real[0])
-            store(x_imag, (k, t + step), next_imag[0])
+            write(x_real, (k, t), real[0])
+            write(x_imag, (k, t), imag[0])
+            write(x_real, (k, t + step), next_real[0])
+            write(x_imag, (k, t + step), next_imag[0])
             if k + 1 < n_sources:
-                store(x_real, (k + 1, t), real[1])
-                store(x_imag, (k + 1, t), imag[1])
-                store(x_real, (k + 1, t + step), next_real[1])
-                store(x_imag, (k + 1, t + step), next_imag[1])
+                write(x_real, (k + 1, t), real[1])
+                write(x_imag, (k + 1, t), imag[1])
+                write(x_real, (k + 1, t + step), next_real[1])
+                write(x_imag, (k + 1, t + step), next_imag[1])

@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from arrayscene.kernels.dispatch import FASTMATH
-from arrayscene.kernels.vectors import fill, load, store, width
+from arrayscene.kernels.vectors import fill, read, width, write
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
@@ -33,11 +33,11 @@ def solve_loaded(system: Any, factor: Any, G: NDArray[Any], loading: float, tiny
         for i in range(n - 1, -1, -1):
             cx, dz, cz, dx = none, none, none, none
             for j in range(i + 1, n):
-                c, d, a, b = fill(U, U[i, j]), fill(U, V[i, j]), load(x, (j, 0)), load(z, (j, 0))
+                c, d, a, b = fill(U, U[i, j]), fill(U, V[i, j]), read(x, (j, 0)), read(z, (j, 0))
                 cx, dz, cz, dx = cx + c * a, dz + d * b, cz + c * b, dx + d * a
             scale = fill(U, 1 / U[i, i])
-            store(x, (i, 0), (load(U, (i, n + first)) - (cx - dz)) * scale)
-            store(z, (i, 0), (load(V, (i, n + first)) - (cz + dx)) * scale)
+            write(x, (i, 0), (read(U, (i, n + first)) - (cx - dz)) * scale)
+            write(z, (i, 0), (read(V, (i, n + first)) - (cz + dx)) * scale)
         for m in range(first, min(first + step, n_outputs)):
             for i in range(n):
                 G[m, i] = complex(x[i, m - first], -z[i, m - first])
@@ -54,14 +54,14 @@ def _factorized(system: Any, factor: Any, n_outputs: int, loading: float, tiny: 
             cr, ds, cs, dr = none, none, none, none
             next_cr, next_ds, next_cs, next_dr = none, none, none, none
             for k in range(i):
-                c, d, r, s = fill(U, U[k, i]), fill(U, V[k, i]), load(U, (k, j)), load(V, (k, j))
+                c, d, r, s = fill(U, U[k, i]), fill(U, V[k, i]), read(U, (k, j)), read(V, (k, j))
                 cr, ds, cs, dr = cr + c * r, ds + d * s, cs + c * s, dr + d * r
-                r, s = load(U, (k, j + step)), load(V, (k, j + step))
+                r, s = read(U, (k, j + step)), read(V, (k, j + step))
                 next_cr, next_ds, next_cs, next_dr = next_cr + c * r, next_ds + d * s, next_cs + c * s, next_dr + d * r
-            store(U, (i, j), load(A, (i, j)) - (cr + ds))
-            store(V, (i, j), load(B, (i, j)) - (cs - dr))
-            store(U, (i, j + step), load(A, (i, j + step)) - (next_cr + next_ds))
-            store(V, (i, j + step), load(B, (i, j + step)) - (next_cs - next_dr))
+            write(U, (i, j), read(A, (i, j)) - (cr + ds))
+            write(V, (i, j), read(B, (i, j)) - (cs - dr))
+            write(U, (i, j + step), read(A, (i, j + step)) - (next_cr + next_ds))
+            write(V, (i, j + step), read(B, (i, j + step)) - (next_cs - next_dr))
         load_added = loading * A[i, i] + tiny
         pivot = U[i, i] + load_added
         if pivot < 0.5 * load_added:
@@ -69,6 +69,6 @@ def _factorized(system: Any, factor: Any, n_outputs: int, loading: float, tiny: 
         U[i, i], V[i, i] = pivot, 0
         scale = fill(U, 1 / np.sqrt(pivot))
         for j in range(i // step * step, n + n_outputs, step):
-            store(U, (i, j), load(U, (i, j)) * scale)
-            store(V, (i, j), load(V, (i, j)) * scale)
+            write(U, (i, j), read(U, (i, j)) * scale)
+            write(V, (i, j), read(V, (i, j)) * scale)
     return True

@@ -25,7 +25,7 @@ class Lanes(types.Type):  # type: ignore[misc]
 
     def __init__(self, dtype: Any) -> None:
         self.dtype, self.width = dtype, BYTES * 8 // dtype.bitwidth
-        super().__init__(name=f"Lanes({dtype})")
+        super().__init__(name=f"Lanes({dtype})")  # type: ignore[no-untyped-call]
 
 
 @register_model(Lanes)
@@ -34,7 +34,7 @@ class LanesModel(models.PrimitiveModel):  # type: ignore[misc]
 
     def __init__(self, manager: Any, lanes: Any) -> None:
         number = ir.FloatType() if lanes.dtype == types.float32 else ir.DoubleType()
-        super().__init__(manager, lanes, ir.VectorType(number, lanes.width))
+        super().__init__(manager, lanes, ir.VectorType(number, lanes.width))  # type: ignore[no-untyped-call]
 
 
 def _operator(name: Any, emit: str) -> None:
@@ -78,7 +78,7 @@ def width(context: Any, rows: Any) -> Any:
 
 
 @_in_kernels
-def load(context: Any, rows: Any, index: Any) -> Any:
+def read(context: Any, rows: Any, index: Any) -> Any:
     """The numbers of an array from an index on; its last axis is contiguous."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -88,7 +88,7 @@ def load(context: Any, rows: Any, index: Any) -> Any:
 
 
 @_in_kernels
-def store(context: Any, rows: Any, index: Any, value: Any) -> Any:
+def write(context: Any, rows: Any, index: Any, value: Any) -> Any:
     """Put lanes into an array from an index on."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -107,6 +107,29 @@ def fill(context: Any, rows: Any, value: Any) -> Any:
         return _spread(builder, context.cast(builder, arguments[1], value, rows.dtype), Lanes(rows.dtype).width)
 
     return Lanes(rows.dtype)(rows, value), emit
+
+
+@_in_kernels
+def maximum(context: Any, value: Any, other: Any) -> Any:
+    """The larger of two in every lane."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.select(builder.fcmp_ordered(">", *arguments), *arguments)
+
+    return value(value, other), emit
+
+
+@_in_kernels
+def root(context: Any, value: Any) -> Any:
+    """The square root."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        lanes = arguments[0].type
+        name = f"llvm.sqrt.v{lanes.count}{lanes.element.intrinsic_name}"
+        known = cast(Any, cgutils).get_or_insert_function(builder.module, ir.FunctionType(lanes, [lanes]), name)
+        return builder.call(known, arguments)
+
+    return value(value), emit
 
 
 @_in_kernels
@@ -150,6 +173,34 @@ def add_shifted(context: Any, sums: Any, value: Any, rows: Any, index: Any) -> A
 
 
 @_in_kernels
+def add_rows(context: Any, sums: Any, value: Any, rows: Any, index: Any) -> Any:
+    """Each of several sums plus the value times lanes of an array, the next from the next row; the index is (row, column)."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        result, vector, *place = arguments
+        for k in range(sums.count):
+            product = builder.fmul(vector, _read(builder, _row(context, builder, signature.args[2:], place, k), rows))
+            result = builder.insert_value(result, builder.fadd(builder.extract_value(result, k), product), k)
+        return result
+
+    return sums(sums, value, rows, index), emit
+
+
+@_in_kernels
+def add_to_rows(context: Any, sums: Any, rows: Any, index: Any) -> Any:
+    """Add several sums to lanes of an array, the next to the next row; the index is (row, column)."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        for k in range(sums.count):
+            pointer = _row(context, builder, signature.args[1:], arguments[1:], k)
+            value = builder.fadd(_read(builder, pointer, rows), builder.extract_value(arguments[0], k))
+            builder.store(value, builder.bitcast(pointer, value.type.as_pointer()), align=rows.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(sums, rows, index), emit
+
+
+@_in_kernels
 def add_scaled(context: Any, sums: Any, rows: Any, index: Any, value: Any) -> Any:
     """Each of several sums plus the value times one number of an array, the next for the next."""
 
@@ -166,7 +217,7 @@ def add_scaled(context: Any, sums: Any, rows: Any, index: Any, value: Any) -> An
 
 
 @_in_kernels
-def store_totals(context: Any, sums: Any, rows: Any, index: Any) -> Any:
+def write_totals(context: Any, sums: Any, rows: Any, index: Any) -> Any:
     """Put the sums over lanes of each of several, taken in double precision, into an array from an index on."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -188,6 +239,16 @@ def _place(context: Any, builder: Any, kinds: Any, arguments: Any) -> Any:
     integers = [context.cast(builder, value, kind, types.intp) for value, kind in zip(values, each, strict=True)]
     array = context.make_array(rows)(context, builder, arguments[0])
     return tools.get_item_pointer(context, builder, rows, array, integers, wraparound=False)
+
+
+def _row(context: Any, builder: Any, kinds: Any, arguments: Any, further: int) -> Any:
+    """The same, so many rows further on."""
+    (rows, index), (array, place) = kinds, arguments
+    row, column = cast(Any, cgutils).unpack_tuple(builder, place)
+    row = builder.add(context.cast(builder, row, index[0], types.intp), context.get_constant(types.intp, further))
+    column = context.cast(builder, column, index[1], types.intp)
+    pair = types.UniTuple(types.intp, 2)  # type: ignore[no-untyped-call]
+    return _place(context, builder, (rows, pair), (array, context.make_tuple(builder, pair, [row, column])))
 
 
 def _read(builder: Any, pointer: Any, rows: Any) -> Any:

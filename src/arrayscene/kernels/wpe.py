@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from arrayscene.kernels.dispatch import FASTMATH, compiled
-from arrayscene.kernels.past import filter_parts, padded, split_coefficients, stacked_past
+from arrayscene.kernels.padding import padded
+from arrayscene.kernels.past import filter_parts, split_coefficients, stacked_past
 from arrayscene.kernels.prediction import empty_system, solve_loaded
-from arrayscene.kernels.vectors import WIDE, add_shifted, add_sums, fill, load, store_totals, width, zeros
+from arrayscene.kernels.vectors import WIDE, add_shifted, add_sums, fill, read, width, write_totals, zeros
 
 MOST = 10 if WIDE else 6
 """Sums that fit into the processor's registers, real and imaginary parts, beside what they are made of."""
@@ -178,13 +179,13 @@ def _sum_products(
     for first in range(0, n_frames, STRETCH * width(weights)):
         part_real, part_imag = none, none
         for t in range(first, min(first + STRETCH * width(weights), n_frames), width(weights)):
-            a, b = load(real, (m, lead + t)), load(imag, (m, lead + t))
-            c, d = load(real, (p, lead + t - lag)), load(imag, (p, lead + t - lag))
+            a, b = read(real, (m, lead + t)), read(imag, (m, lead + t))
+            c, d = read(real, (p, lead + t - lag)), read(imag, (p, lead + t - lag))
             part_real = add_shifted(part_real, a * c + b * d, weights, t + shift)
             part_imag = add_shifted(part_imag, b * c - a * d, weights, t + shift)
         sum_real, sum_imag = add_sums(sum_real, part_real), add_sums(sum_imag, part_imag)
-    store_totals(sum_real, sums, (0, 0))
-    store_totals(sum_imag, sums, (1, 0))
+    write_totals(sum_real, sums, (0, 0))
+    write_totals(sum_imag, sums, (1, 0))
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
@@ -195,12 +196,12 @@ def _sum_lags(y: Any, m: int, p: int, lead: int, lag: int, weights: NDArray[Any]
     for first in range(0, n_frames, STRETCH * width(weights)):
         part_real, part_imag = nothing, nothing
         for t in range(first, min(first + STRETCH * width(weights), n_frames), width(weights)):
-            w = load(weights, t)
-            a, b = w * load(real, (m, lead + t)), w * load(imag, (m, lead + t))
+            w = read(weights, t)
+            a, b = w * read(real, (m, lead + t)), w * read(imag, (m, lead + t))
             part_real = add_shifted(part_real, a, real, (p, lead + t - lag))
             part_real = add_shifted(part_real, b, imag, (p, lead + t - lag))
             part_imag = add_shifted(part_imag, b, real, (p, lead + t - lag))
             part_imag = add_shifted(part_imag, none - a, imag, (p, lead + t - lag))
         sum_real, sum_imag = add_sums(sum_real, part_real), add_sums(sum_imag, part_imag)
-    store_totals(sum_real, sums, (0, 0))
-    store_totals(sum_imag, sums, (1, 0))
+    write_totals(sum_real, sums, (0, 0))
+    write_totals(sum_imag, sums, (1, 0))
