@@ -150,7 +150,7 @@ def _exact(frames: NDArray[Any], R: NDArray[Any]) -> None:
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
 def _covariances(parts: NDArray[Any], weights: NDArray[Any], noise: NDArray[Any], V: NDArray[Any]) -> None:
     n_frames = parts.shape[-1]
-    y, products, sums = room_for_covariances(parts)
+    y, products, sums = room_for_covariances(parts, 1)
     rows = room(weights.shape[1], y.shape[1], parts)
     for f in range(len(parts)):
         if f < len(weights):
@@ -160,11 +160,11 @@ def _covariances(parts: NDArray[Any], weights: NDArray[Any], noise: NDArray[Any]
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
-def room_for_covariances(parts: NDArray[Any]) -> Any:
-    """Memory for `fill_frames` and for what `fill_covariances` makes of (freq, 2, mic, frame)."""
+def room_for_covariances(parts: NDArray[Any], n_freqs: int) -> Any:
+    """Memory for rows that `fill_frames` makes of so many frequencies (freq, 2, mic, frame), and for `fill_covariances`."""
     n_mics, length = parts.shape[2], padded(parts.shape[3], parts)
     n_products = -(-n_mics * n_mics // ROWS) * ROWS
-    return room(2 * n_mics, length, parts), room(n_products, length, parts), np.zeros(n_products)
+    return room(n_freqs * 2 * n_mics, length, parts), room(n_products, length, parts), np.zeros(n_products, parts.dtype)
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)

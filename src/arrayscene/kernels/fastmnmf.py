@@ -30,8 +30,8 @@ from arrayscene.kernels.nmf import (
     multiply_by_step,
     pad_factors,
     step,
+    sum_for_spectra,
     unpad_factors,
-    update_spectra,
 )
 from arrayscene.kernels.padding import fill_frames, room
 from arrayscene.kernels.vectors import fill, read, width, write
@@ -111,9 +111,9 @@ def _update(
 ) -> None:
     n_mics, n_sources, n_frames = Q.shape[1], V.shape[0], V.shape[2]
     shared = len(G) == 1
-    y, products, sums = room_for_covariances(parts)
+    frames, products, sums = room_for_covariances(parts, LANES)
     spectra, activations = pad_factors(T, V)
-    length, steering, q = y.shape[1], room_to_steer(n_mics, n_mics), room_for_rows(Q, parts)
+    length, steering, q = frames.shape[1], room_to_steer(n_mics, n_mics), room_for_rows(Q, parts)
     covariances = np.empty((LANES, n_mics, n_mics, n_mics), Q.dtype)
     # Of some frequencies, each with all sources or components, row by row.
     R, found, expected = (
@@ -129,28 +129,30 @@ def _update(
         np.zeros_like(G),
         np.zeros_like(G),
     )
+    T_found, T_expected = np.zeros_like(spectra[:LANES]), np.zeros_like(spectra[:LANES])
     for start in range(0, len(Q), LANES):
         n_freqs = min(LANES, len(Q) - start)
         T_block = spectra[start : start + n_freqs]
         for k in range(n_sources):
             fill_variances(T_block, activations, k, 0.0, R)
         for f in range(n_freqs):
-            own = inverses[f * n_mics : (f + 1) * n_mics]
+            own, y = inverses[f * n_mics : (f + 1) * n_mics], frames[2 * f * n_mics : 2 * (f + 1) * n_mics]
             _fill_inverse(R[f * n_sources : (f + 1) * n_sources], G[0 if shared else start + f], n_frames, own)
             fill_frames(parts[start + f], y)
             fill_covariances(y, own, n_frames, noise[start + f], products, sums, covariances[f])
         steer(Q[start : start + n_freqs], covariances[:n_freqs], n_sweeps, *steering)
         for f in range(n_freqs):
             own, gains = inverses[f * n_mics : (f + 1) * n_mics], G[0 if shared else start + f]
-            fill_frames(parts[start + f], y)
+            y = frames[2 * f * n_mics : 2 * (f + 1) * n_mics]
             power[:] = 0
             add_power(y, Q[start + f], q, power)
             _fill_ratio(power, own, ratio)
             for k in range(n_sources):
                 _gather(gains[k], ratio, own, found[0], expected[0])
-                update_spectra(T_block[f, k], activations, k, found[0], expected[0])
+                sum_for_spectra(activations, k, found[0], expected[0], T_found[f, k], T_expected[f, k])
             # From here on the row of a component holds its power.
             own[:] = power
+        multiply_by_step(T_block, T_found[:n_freqs], T_expected[:n_freqs])
         for k in range(n_sources):
             fill_variances(T_block, activations, k, 0.0, R)
         for f in range(n_freqs):
@@ -176,6 +178,7 @@ def _update(
             for k in range(n_sources):
                 fill_variances(T_block, activations, k, 0.0, R)
             for f in range(n_freqs):
+                y = frames[: 2 * n_mics]
                 fill_frames(parts[start + f], y)
                 power[:] = 0
                 add_power(y, Q[start + f], q, power)

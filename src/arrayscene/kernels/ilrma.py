@@ -28,8 +28,8 @@ from arrayscene.kernels.nmf import (
     multiply_by_step,
     pad_factors,
     step,
+    sum_for_spectra,
     unpad_factors,
-    update_spectra,
 )
 from arrayscene.kernels.padding import fill_frames, room
 from arrayscene.kernels.vectors import fill, read, width, write
@@ -105,9 +105,9 @@ def _update(
     n_sweeps: int,
 ) -> None:
     (n_sources, n_mics), n_frames = W.shape[1:], parts.shape[-1]
-    y, products, sums = room_for_covariances(parts)
+    frames, products, sums = room_for_covariances(parts, LANES)
     spectra, activations = pad_factors(T, V)
-    length, steering, w = y.shape[1], room_to_steer(n_sources, n_mics), room_for_rows(W, parts)
+    length, steering, w = frames.shape[1], room_to_steer(n_sources, n_mics), room_for_rows(W, parts)
     covariances = np.empty((LANES, n_sources, n_mics, n_mics), W.dtype)
     # Of some frequencies, each with all sources, row by row.
     inverse, found, expected = (
@@ -117,12 +117,13 @@ def _update(
     )
     power, weights = room(n_sources, length, parts), room(n_sources, length, parts)
     sum_found, sum_expected = np.zeros_like(activations), np.zeros_like(activations)
+    T_found, T_expected = np.zeros_like(spectra[:LANES]), np.zeros_like(spectra[:LANES])
     for start in range(0, len(W), LANES):
         n_freqs = min(LANES, len(W) - start)
         T_block = spectra[start : start + n_freqs]
         _fill_inverse(T_block, activations, n_frames, inverse)
         for f in range(n_freqs):
-            own = inverse[f * n_sources : (f + 1) * n_sources]
+            own, y = inverse[f * n_sources : (f + 1) * n_sources], frames[2 * f * n_mics : 2 * (f + 1) * n_mics]
             fill_frames(parts[start + f], y)
             if tail > 0:
                 power[:] = 0
@@ -132,15 +133,15 @@ def _update(
             fill_covariances(y, own, n_frames, noise[start + f], products, sums, covariances[f])
         steer(W[start : start + n_freqs], covariances[:n_freqs], n_sweeps, *steering)
         for f in range(n_freqs):
-            fill_frames(parts[start + f], y)
-            own = found[f * n_sources : (f + 1) * n_sources]
+            own, y = found[f * n_sources : (f + 1) * n_sources], frames[2 * f * n_mics : 2 * (f + 1) * n_mics]
             own[:] = 0
             add_power(y, W[start + f], w, own)
             for k in range(n_sources):
                 # The power itself is still needed.
                 weights[k] = own[k]
                 _to_ratio(weights[k], inverse[f * n_sources + k], tail)
-                update_spectra(T_block[f, k], activations, k, weights[k], inverse[f * n_sources + k])
+                sum_for_spectra(activations, k, weights[k], inverse[f * n_sources + k], T_found[f, k], T_expected[f, k])
+        multiply_by_step(T_block, T_found[:n_freqs], T_expected[:n_freqs])
         _fill_inverse(T_block, activations, n_frames, expected)
         for row in range(n_freqs * n_sources):
             _to_ratio(found[row], expected[row], tail)

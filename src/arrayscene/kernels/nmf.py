@@ -83,18 +83,18 @@ def fill_variances(T: NDArray[Any], V: NDArray[Any], k: int, floor: float, R: ND
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
-def update_spectra(spectra: NDArray[Any], V: NDArray[Any], k: int, found: NDArray[Any], expected: NDArray[Any]) -> None:
-    """Update the spectra (basis,) of source k at one frequency, with found and expected (frame,)."""
-    n_bases, step = len(spectra), width(V)
-    upper, lower = np.zeros(BASES), np.zeros(BASES)
+def sum_for_spectra(
+    V: NDArray[Any], k: int, found: NDArray[Any], expected: NDArray[Any], sum_found: NDArray[Any], sum_expected: NDArray[Any]
+) -> None:
+    """Found and expected (basis,) of the spectra of source k at one frequency, from those of the variance (frame,)."""
+    n_bases, step = len(sum_found), width(V)
     for b in range(0, n_bases, BASES):
-        sum_found, sum_expected = zeros(V, BASES), zeros(V, BASES)
+        upper, lower = zeros(V, BASES), zeros(V, BASES)
         for t in range(0, V.shape[1], step):
-            sum_found = add_rows(sum_found, read(found, t), V, (k * n_bases + b, t))
-            sum_expected = add_rows(sum_expected, read(expected, t), V, (k * n_bases + b, t))
-        write_totals(sum_found, upper, 0)
-        write_totals(sum_expected, lower, 0)
-        multiply_by_step(spectra[b : b + BASES], upper, lower)
+            upper = add_rows(upper, read(found, t), V, (k * n_bases + b, t))
+            lower = add_rows(lower, read(expected, t), V, (k * n_bases + b, t))
+        write_totals(upper, sum_found, b)
+        write_totals(lower, sum_expected, b)
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)

@@ -218,14 +218,16 @@ def add_scaled(context: Any, sums: Any, rows: Any, index: Any, value: Any) -> An
 
 @_in_kernels
 def write_totals(context: Any, sums: Any, rows: Any, index: Any) -> Any:
-    """Put the sums over lanes of each of several, taken in double precision, into an array from an index on."""
+    """Put the sums over lanes of each of several into an array from an index on, taken in its precision."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         first = _place(context, builder, signature.args[1:], arguments[1:])
-        for k in range(sums.count):
-            number = _sum(builder, builder.extract_value(arguments[0], k))
-            number = context.cast(builder, number, types.float64, rows.dtype)
-            builder.store(number, builder.gep(first, [ir.Constant(ir.IntType(32), k)]))
+        each = [_as_precise(builder, builder.extract_value(arguments[0], k), first.type.pointee) for k in range(sums.count)]
+        n_lanes = each[0].type.count
+        for k in range(0, sums.count, n_lanes):
+            totals = _totals(builder, each[k : k + n_lanes])
+            place = builder.gep(first, [ir.Constant(ir.IntType(32), k)])
+            builder.store(totals, builder.bitcast(place, totals.type.as_pointer()), align=rows.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
     return types.void(sums, rows, index), emit
@@ -262,16 +264,34 @@ def _spread(builder: Any, number: Any, n_lanes: int) -> Any:
     return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(ir.IntType(32), n_lanes), [0] * n_lanes))
 
 
-def _sum(builder: Any, vector: Any) -> Any:
+def _as_precise(builder: Any, vector: Any, number: Any) -> Any:
+    """Doubles for floats where those are wanted, half as many: the sums of two lanes each."""
+    if vector.type.element == number:
+        return vector
     n_lanes = vector.type.count
-    if vector.type.element == ir.FloatType():
-        vector = builder.fpext(vector, ir.VectorType(ir.DoubleType(), n_lanes))
-    while n_lanes > 1:
-        n_lanes //= 2
-        nothing, indices = ir.Constant(vector.type, ir.Undefined), ir.VectorType(ir.IntType(32), n_lanes)
+    vector = builder.fpext(vector, ir.VectorType(number, n_lanes))
+    return builder.fadd(
+        _picked(builder, vector, vector, range(n_lanes // 2)), _picked(builder, vector, vector, range(n_lanes // 2, n_lanes))
+    )
+
+
+def _totals(builder: Any, vectors: Any) -> Any:
+    """A vector of the sums over lanes of several: halves of two are added at once, then quarters of four, ..."""
+    count, n_lanes, stretch = len(vectors), vectors[0].type.count, vectors[0].type.count
+    while stretch > 1:
+        n_seen = n_lanes if len(vectors) == 1 else 2 * n_lanes
+        vectors = [*vectors, vectors[-1]] if len(vectors) % 2 else vectors
+        pairs = zip(vectors[::2], vectors[1::2], strict=True)
         halves = [
-            builder.shuffle_vector(vector, nothing, ir.Constant(indices, list(range(start, start + n_lanes))))
-            for start in (0, n_lanes)
+            [place for start in range(0, n_seen, stretch) for place in range(start + half, start + half + stretch // 2)]
+            for half in (0, stretch // 2)
         ]
-        vector = builder.fadd(*halves)
-    return builder.extract_element(vector, ir.Constant(ir.IntType(32), 0))
+        vectors = [builder.fadd(*(_picked(builder, *pair, half) for half in halves)) for pair in pairs]
+        n_lanes, stretch = len(halves[0]), stretch // 2
+    return _picked(builder, vectors[0], vectors[0], range(count))
+
+
+def _picked(builder: Any, vector: Any, other: Any, places: Any) -> Any:
+    """Lanes of two vectors, those of the other after those of the first."""
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), list(places))
+    return builder.shuffle_vector(vector, other, mask)
