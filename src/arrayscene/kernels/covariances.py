@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from arrayscene.kernels.dispatch import FASTMATH, compiled
-from arrayscene.kernels.padding import fill_frames, padded, room
+from arrayscene.kernels.padding import copy_row, fill_frames, padded, room
 from arrayscene.kernels.vectors import add_rows, add_sums, fill, read, width, write, write_totals, zeros
 
 ROWS = 3
@@ -154,7 +154,8 @@ def _covariances(parts: NDArray[Any], weights: NDArray[Any], noise: NDArray[Any]
     rows = room(weights.shape[1], y.shape[1], parts)
     for f in range(len(parts)):
         if f < len(weights):
-            rows[:, :n_frames] = weights[f]
+            for k in range(len(rows)):
+                copy_row(weights[f, k], rows[k])
         fill_frames(parts[f], y)
         fill_covariances(y, rows, n_frames, noise[f], products, sums, V[f])
 
@@ -237,7 +238,8 @@ def _power(parts: NDArray[Any], W: NDArray[Any], power: NDArray[Any]) -> None:
         fill_frames(parts[f], y)
         add_power(y, W[f], w, total)
         if len(power) > 1 or f == len(parts) - 1:
-            power[min(f, len(power) - 1)] = total[:, :n_frames]
+            for k in range(n_sources):
+                copy_row(total[k], power[min(f, len(power) - 1), k])
             total[:] = 0
 
 

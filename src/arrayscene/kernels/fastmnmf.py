@@ -33,7 +33,7 @@ from arrayscene.kernels.nmf import (
     sum_for_spectra,
     unpad_factors,
 )
-from arrayscene.kernels.padding import fill_frames, room
+from arrayscene.kernels.padding import copy_row, fill_frames, room
 from arrayscene.kernels.vectors import fill, read, width, write
 from arrayscene.kernels.whitening import Whitened
 
@@ -151,7 +151,8 @@ def _update(
                 _gather(gains[k], ratio, own, found[0], expected[0])
                 sum_for_spectra(activations, k, found[0], expected[0], T_found[f, k], T_expected[f, k])
             # From here on the row of a component holds its power.
-            own[:] = power
+            for m in range(n_mics):
+                copy_row(power[m], own[m])
         multiply_by_step(T_block, T_found[:n_freqs], T_expected[:n_freqs])
         for k in range(n_sources):
             fill_variances(T_block, activations, k, 0.0, R)

@@ -31,7 +31,7 @@ from arrayscene.kernels.nmf import (
     sum_for_spectra,
     unpad_factors,
 )
-from arrayscene.kernels.padding import fill_frames, room
+from arrayscene.kernels.padding import copy_row, fill_frames, room
 from arrayscene.kernels.vectors import fill, read, width, write
 from arrayscene.kernels.whitening import Whitened
 
@@ -138,7 +138,7 @@ def _update(
             add_power(y, W[start + f], w, own)
             for k in range(n_sources):
                 # The power itself is still needed.
-                weights[k] = own[k]
+                copy_row(own[k], weights[k])
                 _to_ratio(weights[k], inverse[f * n_sources + k], tail)
                 sum_for_spectra(activations, k, weights[k], inverse[f * n_sources + k], T_found[f, k], T_expected[f, k])
         multiply_by_step(T_block, T_found[:n_freqs], T_expected[:n_freqs])

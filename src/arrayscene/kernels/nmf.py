@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from arrayscene.kernels.dispatch import FASTMATH
-from arrayscene.kernels.padding import padded, room
+from arrayscene.kernels.padding import copy_row, padded, room
 from arrayscene.kernels.vectors import add_rows, add_scaled, add_to_rows, fill, read, width, write, write_totals, zeros
 
 FLOOR = 1e-3
@@ -51,19 +51,23 @@ def pad_factors(T: NDArray[Any], V: NDArray[Any]) -> Any:
     (n_freqs, n_sources, n_bases), n_frames = T.shape, V.shape[2]
     n_padded = -(-n_bases // BASES) * BASES
     spectra, activations = np.zeros((n_freqs, n_sources, n_padded), T.dtype), room(n_sources * n_padded, padded(n_frames, V), V)
-    spectra[:, :, :n_bases] = T
     for k in range(n_sources):
-        activations[k * n_padded : k * n_padded + n_bases, :n_frames] = V[k]
+        for f in range(n_freqs):
+            copy_row(T[f, k], spectra[f, k])
+        for b in range(n_bases):
+            copy_row(V[k, b], activations[k * n_padded + b])
     return spectra, activations
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
 def unpad_factors(spectra: NDArray[Any], activations: NDArray[Any], T: NDArray[Any], V: NDArray[Any]) -> None:
     """The way back."""
-    (n_sources, n_bases, n_frames), n_padded = V.shape, spectra.shape[2]
-    T[:] = spectra[:, :, :n_bases]
+    n_sources, n_bases, n_padded = V.shape[0], V.shape[1], spectra.shape[2]
     for k in range(n_sources):
-        V[k] = activations[k * n_padded : k * n_padded + n_bases, :n_frames]
+        for f in range(len(T)):
+            copy_row(spectra[f, k], T[f, k])
+        for b in range(n_bases):
+            copy_row(activations[k * n_padded + b], V[k, b])
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)

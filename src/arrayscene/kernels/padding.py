@@ -33,6 +33,11 @@ def fill_frames(parts: NDArray[Any], y: NDArray[Any]) -> None:
     n_mics = parts.shape[1]
     for part in range(2):
         for m in range(n_mics):
-            source, row = parts[part, m], y[part * n_mics + m]
-            for t in range(len(source)):
-                row[t] = source[t]
+            copy_row(parts[part, m], y[part * n_mics + m])
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
+def copy_row(source: NDArray[Any], target: NDArray[Any]) -> None:
+    """Put the numbers of a row at the beginning of another; the language's own statement takes seconds to compile."""
+    for t in range(min(len(source), len(target))):
+        target[t] = source[t]

@@ -122,10 +122,14 @@ def _inverse(power: NDArray[Any], n_mics: int, weights: NDArray[Any], context: i
     """1 / lambda, lambda the mean power over microphones and frames around each."""
     n_frames, mean, kind = len(power), 0.0, weights.dtype.type
     for t in range(n_frames):
-        total, first, last = 0.0, max(t - context, 0), min(t + context + 1, n_frames)
-        for u in range(first, last):
-            total += power[u]
-        weights[t] = total / ((last - first) * n_mics)
+        weights[t] = power[t] / kind(n_mics)
+    if context:
+        for t in range(n_frames):
+            total, first, last = 0.0, max(t - context, 0), min(t + context + 1, n_frames)
+            for u in range(first, last):
+                total += power[u]
+            weights[t] = total / ((last - first) * n_mics)
+    for t in range(n_frames):
         mean += weights[t]
     least = kind(floor * mean / n_frames + np.finfo(weights.dtype).tiny * 1e6)
     for t in range(n_frames):
