@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from arrayscene.kernels.dispatch import FASTMATH, compiled
-from arrayscene.kernels.padding import padded
+from arrayscene.kernels.padding import padded, room
 from arrayscene.kernels.past import filter_parts, split_coefficients, stacked_past
 from arrayscene.kernels.prediction import empty_system, solve_loaded
 from arrayscene.kernels.vectors import WIDE, add_shifted, add_sums, fill, read, width, write_totals, zeros
@@ -89,9 +89,10 @@ def _filters(
 ) -> None:
     n_items, n_mics, n_frames = frames.shape
     real_type = frames.real.dtype
-    lead, length = delay + taps, padded(n_frames, frames.real)
+    lead, length = padded(delay + taps, frames.real), padded(n_frames, frames.real)
     # Real and imaginary parts apart, silence before and after: sums over frames vectorise, and no tap is a special case.
-    y = np.zeros((n_mics, lead + length + MOST), real_type), np.zeros((n_mics, lead + length + MOST), real_type)
+    n_seen = padded(lead + length + MOST, frames.real)
+    y = room(n_mics, n_seen, frames.real), room(n_mics, n_seen, frames.real)
     x = np.zeros((n_mics, length), real_type), np.zeros((n_mics, length), real_type)
     power, weights = np.zeros(length, real_type), np.zeros(lead + length + MOST, real_type)
     sums, G = np.zeros((2, MOST)), np.zeros((2, taps * n_mics, n_mics + 1), real_type)
@@ -104,7 +105,7 @@ def _filters(
         for iteration in range(n_iter):
             if iteration:
                 split_coefficients(filters[item], G)
-                filter_parts(y, 1, G, x)
+                filter_parts(y, lead - delay - taps + 1, G, x)
             else:
                 x[0][:], x[1][:] = 0, 0
             power[:] = 0
@@ -113,7 +114,7 @@ def _filters(
                     a, b = y[0][m, lead + t] - x[0][m, t], y[1][m, lead + t] - x[1][m, t]
                     power[t] += a * a + b * b
             _inverse(power[:n_frames], n_mics, weights, context, floor)
-            _correlate(y, weights, taps, delay, sums, system)
+            _correlate(y, lead, weights, taps, delay, sums, system)
             solve_loaded(system, factor, filters[item], loading, np.finfo(real_type).tiny * 1e6)
 
 
@@ -137,9 +138,9 @@ def _inverse(power: NDArray[Any], n_mics: int, weights: NDArray[Any], context: i
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
-def _correlate(y: Any, weights: NDArray[Any], taps: int, delay: int, sums: NDArray[Any], system: Any) -> None:
-    """P^H and the upper half of R."""
-    n_mics, lead, n = len(y[0]), delay + taps, len(system[0])
+def _correlate(y: Any, lead: int, weights: NDArray[Any], taps: int, delay: int, sums: NDArray[Any], system: Any) -> None:
+    """P^H and the upper half of R, from y that begins `lead` frames before the first."""
+    n_mics, n = len(y[0]), len(system[0])
     for m in range(n_mics):
         for p in range(n_mics):
             for lag in range(0 if p >= m else 1, taps):
@@ -179,7 +180,7 @@ def _sum_products(
     none: Any, y: Any, m: int, p: int, lead: int, lag: int, weights: NDArray[Any], shift: int, sums: NDArray[Any]
 ) -> None:
     """The same for as many i as there are zeros in `none`."""
-    (real, imag), (sum_real, sum_imag), n_frames = y, (none, none), y[0].shape[1] - lead - MOST
+    (real, imag), (sum_real, sum_imag), n_frames = y, (none, none), len(weights) - lead - MOST
     for first in range(0, n_frames, STRETCH * width(weights)):
         part_real, part_imag = none, none
         for t in range(first, min(first + STRETCH * width(weights), n_frames), width(weights)):
@@ -195,7 +196,7 @@ def _sum_products(
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
 def _sum_lags(y: Any, m: int, p: int, lead: int, lag: int, weights: NDArray[Any], sums: NDArray[Any]) -> None:
     """sum_t w(t) y_m(t) y_p(t - lag + i)^* for i = 0 ... HALF - 1."""
-    (real, imag), none, nothing, n_frames = y, fill(weights, 0), zeros(weights, HALF), y[0].shape[1] - lead - MOST
+    (real, imag), none, nothing, n_frames = y, fill(weights, 0), zeros(weights, HALF), len(weights) - lead - MOST
     sum_real, sum_imag = nothing, nothing
     for first in range(0, n_frames, STRETCH * width(weights)):
         part_real, part_imag = nothing, nothing
