@@ -1,5 +1,6 @@
 """What the command line says of names and places that cannot be: what was meant, in its own words, before any work."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
+from arrayscene.choice import METHODS
 from arrayscene.cli.main import app
 from arrayscene.errors import GeometryError, ShapeError
 from arrayscene.naming import nearest, one_of, suggestion
@@ -152,3 +154,16 @@ def test_names() -> None:
     assert nearest("FLAK", ["wav", "flac"]) == "flac"
     assert nearest("zzz", ["wav"]) is None
     assert suggestion("zzz", ["wav", "ogg"]) == "known are wav, ogg"
+
+
+def test_help_and_page_name_every_method() -> None:
+    helped = CliRunner().invoke(app, ["recover", "--help"]).stdout
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^  ([\w-]+)  +\S", helped.partition("Methods:")[2], flags=re.MULTILINE)
+    assert sorted(listed) == list(METHODS)
+    assert all(f"`{name}`" in page for name in METHODS)
+
+
+def test_whoever_moves_does_not_rest() -> None:
+    assert "--moving and --resting came" in refused("recover", *TAKE, "--moving", "--resting")
+    assert "--moving and --resting came" in refused("recover", *TAKE, "--resting", "--moving")

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from arrayscene.cli import array, bench, convert, demo, doctor, evaluate, locate, recover, simulate, sound_map, track, train
+from arrayscene.cli.methods import WithMethods
 from arrayscene.errors import ArraySceneError
 
 USER_ERROR = 2
@@ -53,9 +54,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command("recover", short_help="A recording in, a scene out.")(recover.recover)
+app.command("recover", cls=WithMethods, short_help="A recording in, a scene out.")(recover.recover)
 app.command("locate", short_help="Where the sources are, and how loud.")(locate.locate)
-app.command("track", short_help="Follow sources that move.")(track.track)
+app.command("track", cls=WithMethods, short_help="Follow sources that move.")(track.track)
 app.add_typer(array.app, name="array", short_help="Known arrays, and what an array looks like.")
 app.command("map", short_help="Where it is loud: sound maps as pictures and numbers.")(sound_map.sound_map)
 app.command("convert", short_help="Another format, rate or choice of channels.")(convert.convert)
