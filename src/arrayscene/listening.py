@@ -157,7 +157,8 @@ def listen(
         return Heard(azimuth, elevation, support, every, sound_map, 0, peaks, remarks=remarks)
     if speakers is not None:
         assert activity is not None
-        return Heard(*speakers.directions(list(activity)), sounding, sound_map, 0, peaks)
+        names = list(activity)
+        return Heard(*speakers.directions(names), sounding, sound_map, 0, peaks, remarks=speakers.remarks(names))
     if tones.found():
         heard = Heard(*tones.directions(n_sources or 1), [], sound_map, 0, peaks, remarks=[tones.remark()])
         heard = heard._replace(active=[list(range(len(heard.azimuth)))] * len(votes))

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from arrayscene.choice import SHORTEST_TO_LEARN, Choice
 from arrayscene.constants import SPEED_OF_SOUND
-from arrayscene.diarisation import alone_seconds
 from arrayscene.health import Health
 from arrayscene.listening import Heard, block_count
 from arrayscene.localize import direction_grid
-from arrayscene.localize.speakers import ALONE_SECONDS
 from arrayscene.localize.viewpoints import WIDE
 from arrayscene.recording import Recording
 from arrayscene.unmixing import Unmixed
@@ -67,7 +63,6 @@ def warnings_about(
     heard: Heard,
     unmixed: Unmixed,
     n_sources: int | None,
-    activity: Mapping[str, NDArray[Any]] | None,
     follow_failed: bool = False,
 ) -> list[str]:
     """Sentences on what may be wrong, and what to do."""
@@ -96,12 +91,6 @@ def warnings_about(
         found.append(
             f"{most} sources for {unmixed.n_used} microphones: they can be told apart in part only, and some may be reflections;"
             " say how many there are if you know."
-        )
-    seldom = [name for name, seconds in alone_seconds(activity).items() if seconds < ALONE_SECONDS] if activity else []
-    if seldom:
-        found.append(
-            f"Hardly ever alone: {', '.join(seldom)}. Whose direction is whose may be wrong there; give their directions if you"
-            " know them."
         )
     if array.ambiguity == "cone" and len(heard.azimuth):
         found.append(

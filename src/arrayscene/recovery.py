@@ -147,9 +147,7 @@ def recover(
         ambiguity=good.array.ambiguity,
         assumptions=assumptions(good, choice, directions is not None, activity is not None, tracks is not None),
         warnings=[
-            *warnings_about(
-                recording, health, heard, unmixed, n_sources, stretches, follow_failed=bool(moving) and tracks is None
-            ),
+            *warnings_about(recording, health, heard, unmixed, n_sources, follow_failed=bool(moving) and tracks is None),
             *suspicions(suspects, good),
         ],
         inputs=recording.inputs,
