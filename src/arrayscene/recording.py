@@ -31,7 +31,7 @@ class Recording:
     Args:
         samples: (mic, sample) real, full scale 1.0; kept as C-contiguous float32 (copied only where it is not that yet),
             or the span of files to read it from.
-        sample_rate: hertz, at least 4000.
+        sample_rate: hertz, 4000 to 1 000 000.
         array: the microphones, one per row; a name or file is taken as `MicrophoneArray.resolve` takes it.
         channels: file channel, counted from 1, of every row; 1, 2, ... unless given.
         inputs: names of the files that it came from.
@@ -40,7 +40,7 @@ class Recording:
 
     Raises:
         ShapeError: samples that are not two-dimensional and real.
-        RecordingError: no samples, a rate below 4000 Hz, or more or fewer rows than microphones or channel numbers.
+        RecordingError: no samples, a rate below 4000 Hz or above 1 MHz, or not a row for each microphone or channel number.
         GeometryError: an array that cannot be found.
     """
 
@@ -200,10 +200,10 @@ class Recording:
         """The recording at another rate (soxr, its HQ setting: pass band flat to 0.91 of the lower Nyquist frequency).
 
         Args:
-            sample_rate: hertz, at least 4000.
+            sample_rate: hertz, 4000 to 1 000 000.
 
         Raises:
-            RecordingError: a rate below 4000 Hz, or a recording too short to leave one sample.
+            RecordingError: a rate below 4000 Hz or above 1 MHz, or a recording too short to leave one sample.
 
         Cost: nothing now where the samples are still in their files (they are resampled as they are read); else one pass.
         """
@@ -285,12 +285,12 @@ class Recording:
 
         Cost: nothing while the samples are in their files; else one copy of the stretch.
         """
+        end = "the end" if stop is None else f"{stop} s"
         if not math.isfinite(start) or (stop is not None and not math.isfinite(stop)):
-            raise RecordingError(f"segment: {start} s to {stop} s was asked for; finite numbers of seconds are needed")
+            raise RecordingError(f"segment: {start} s to {end} was asked for; finite numbers of seconds are needed")
         first = round(start * self.sample_rate)
         last = self.n_samples if stop is None else round(stop * self.sample_rate)
         if not 0 <= first < last <= self.n_samples:
-            end = "the end" if stop is None else f"{stop} s"
             raise RecordingError(f"segment: {start} s to {end} was asked for; the recording goes from 0 to {self.duration:.3f} s")
         data = self._samples[:, first:last] if self._samples is not None else self._on_disk().cut(first, last)
         return self._with(data)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arrayscene.array import MicrophoneArray
-from arrayscene.audio_file import MIN_SAMPLE_RATE
+from arrayscene.audio_file import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 from arrayscene.errors import RecordingError, ShapeError
 from arrayscene.time_data import SampleFile
 
@@ -32,13 +32,17 @@ def as_samples(samples: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def as_rate(sample_rate: float) -> int:
-    """A whole number of hertz of at least `MIN_SAMPLE_RATE`.
+    """A whole number of hertz from `MIN_SAMPLE_RATE` to `MAX_SAMPLE_RATE`.
 
     Raises:
-        RecordingError: any other.
+        RecordingError: any other, or no number.
     """
-    if sample_rate != int(sample_rate) or sample_rate < MIN_SAMPLE_RATE:
-        raise RecordingError(f"sample rate {sample_rate} Hz; a whole number of at least {MIN_SAMPLE_RATE} Hz is wanted")
+    is_number = isinstance(sample_rate, int | float | np.number) and np.isrealobj(sample_rate)
+    if not is_number or not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE or sample_rate != int(sample_rate):
+        came = f"{sample_rate} Hz" if is_number else repr(sample_rate)
+        raise RecordingError(
+            f"sample rate {came}; a whole number of at least {MIN_SAMPLE_RATE} Hz and at most {MAX_SAMPLE_RATE} is wanted"
+        )
     return int(sample_rate)
 
 

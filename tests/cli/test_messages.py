@@ -167,3 +167,17 @@ def test_help_and_page_name_every_method() -> None:
 def test_whoever_moves_does_not_rest() -> None:
     assert "--moving and --resting came" in refused("recover", *TAKE, "--moving", "--resting")
     assert "--moving and --resting came" in refused("recover", *TAKE, "--resting", "--moving")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "wanted"),
+    [
+        ("--elevation", "nan", "degrees from -90 to 90"),
+        ("--elevation", "120", "degrees from -90 to 90"),
+        ("--distance", "inf", "metres above 0"),
+    ],
+)
+def test_places_that_cannot_be_are_refused(option: str, value: str, wanted: str) -> None:
+    said = refused("array", "calibrate", *TAKE, "--azimuth", "10", "--out", "calibrated.toml", option, value)
+    assert said.startswith(f"error: {option} {value} came")
+    assert wanted in said
