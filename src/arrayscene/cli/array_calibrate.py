@@ -57,8 +57,7 @@ def calibrate_array(
         )
     known = (_each(*given, len(inputs)) for given in (("azimuth", azimuth), ("elevation", elevation), ("distance", distance)))
     places = [
-        Place(math.radians(angle or 0.0), math.radians(up or 0.0), metres)
-        for angle, up, metres in zip(*known, strict=True)
+        Place(math.radians(angle or 0.0), math.radians(up or 0.0), metres) for angle, up, metres in zip(*known, strict=True)
     ]
     microphones = MicrophoneArray.resolve(array)
     recordings = [Recording.read(path, array=microphones, channels=channel_numbers(channels)) for path in inputs]
