@@ -13,6 +13,7 @@ from torch import Tensor
 from arrayscene.diarisation import cut
 from arrayscene.linalg import covariance
 from arrayscene.localize import OMP, SRPPHAT, Directions, Grid, find_directions, localization_stft
+from arrayscene.localize.ends import ends_faded
 from arrayscene.localize.grid import embed, nearest_index
 from arrayscene.localize.narrow_band import alternatives, beam_power, is_above_voting, is_narrow, tone_remark
 from arrayscene.localize.omp import MANY_MICS, WELL_EXPLAINED
@@ -132,7 +133,7 @@ def listen(
     heaps: list[NDArray[np.float64]] = []
     for number, (start, samples) in enumerate(blocks(recording, dc)):
         report("localise", number / n_blocks)
-        y = stft(torch.from_numpy(samples))
+        y = stft(torch.from_numpy(ends_faded(samples, start, recording.n_samples, recording.sample_rate)))
         survey = srp.survey(y)
         votes.append(survey.by_band)
         heaps.append(window_peaks(survey, srp.grid, samples.shape[-1] / recording.sample_rate))

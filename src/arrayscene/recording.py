@@ -63,6 +63,7 @@ class Recording:
         self.array = None if array is None else MicrophoneArray.resolve(_spec(array))
         self.channels = tuple(range(1, n_rows + 1)) if channels is None else tuple(int(channel) for channel in channels)
         self.inputs, self.notes, self.subtype = tuple(inputs), tuple(notes), subtype
+        self._power_before: NDArray[np.float64] | None = None
         if self.n_samples == 0:
             raise RecordingError("recording: no samples; at least one is needed")
         if self.array is not None and self.array.n_mics != n_rows:
@@ -155,6 +156,11 @@ class Recording:
         """Seconds."""
         return self.n_samples / self.sample_rate
 
+    @property
+    def power_before(self) -> NDArray[np.float64] | None:
+        """(mic,) mean square, without the mean, before it was resampled; None where it was not, or was not read through yet."""
+        return self._power_before
+
     def __repr__(self) -> str:
         place = "in memory" if self._samples is not None else "in its files"
         return f"Recording({self.n_mics} channels, {self.duration:.2f} s at {self.sample_rate} Hz, {place})"
@@ -194,6 +200,7 @@ class Recording:
                 fresh = reader.read(min(size, self.n_samples - start) - kept.shape[1])
                 block = np.concatenate([kept, fresh], axis=1) if kept.shape[1] else fresh
                 kept = block[:, hop:].copy()
+                self._power_before = getattr(reader, "power_before", None)
                 yield start, self._with(block)
 
     def resample(self, sample_rate: int) -> Recording:
@@ -218,7 +225,9 @@ class Recording:
             return self._with(self._span.at_rate(rate), sample_rate=rate)
         import soxr
 
-        return self._with(soxr.resample(self.samples.T, self.sample_rate, rate, quality="HQ").T, sample_rate=rate)
+        resampled = self._with(soxr.resample(self.samples.T, self.sample_rate, rate, quality="HQ").T, sample_rate=rate)
+        resampled._power_before = np.var(self.samples, axis=1, dtype=np.float64)
+        return resampled
 
     def select(self, rows: Sequence[int]) -> Recording:
         """Some of the microphones; channel numbers and array follow.
