@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, NoReturn
 
 import numpy as np
 
+from arrayscene.arguments import check_kind
 from arrayscene.channel_figures import ChannelFigures, FloatArray, channel_figures
 from arrayscene.errors import RecordingError
 from arrayscene.recording import Recording
@@ -132,6 +133,7 @@ def check(recording: Recording, block_seconds: float = 10.0) -> Health:
 
     Cost: one pass over the recording; memory of some blocks.
     """
+    check_kind("check", recording, Recording, "a Recording(samples, sample_rate)")
     case = _Case(recording, channel_figures(recording, block_seconds))
     found: dict[int, list[Finding]] = {row: [] for row in range(recording.n_mics)}
     left = list(found)
