@@ -120,8 +120,8 @@ class Reliability:
         frequencies: (freq,) hertz.
         reliability: (freq,) 0 to 1, the share of a source that can be right, mean over the sources: how well the response that
             was found tells them apart in the presence of what they leave unexplained.
-        residual_db: (freq,) 10 log10 of |y - A x|^2 over |y|^2, summed over microphones and frames; 0 at most, where nothing of the
-            recording is explained.
+        residual_db: (freq,) 10 log10 of |y - A x|^2 over |y|^2, summed over microphones and frames; 0 at most, where nothing of
+            the recording is explained.
         condition: (freq,) condition number of the A that explains the recording.
         noise_gain_db: (freq,) white-noise gain, worst over the sources, of the inverse of the response that was found: what a
             linear decoder that keeps the sources apart does to sensor noise, above 0 dB amplifies it; not finite where there are
