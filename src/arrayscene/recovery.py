@@ -302,7 +302,7 @@ def _measure(
                 signal=signal,
                 name=None if names is None else names[n],
                 uncertainty=unmixed.uncertainty[n] if unmixed.uncertainty else None,
-                path=None if tracks is None else _path(tracks.tracks[n]),
+                path=None if tracks is None else _path(tracks.tracks[n], active),
                 alternatives=heard.alternatives[n] if heard.alternatives else (),
             )
         )
@@ -310,8 +310,10 @@ def _measure(
     return sorted(sources, key=lambda source: -source.level_db)
 
 
-def _path(one: Track) -> Path:
-    return Path(one.times, one.azimuth, one.elevation, one.deviation, one.active)
+def _path(one: Track, active: NDArray[Any]) -> Path:
+    """The track, sounding when its signal does: a tracker needs more than that to hear where a source is."""
+    sounds = np.asarray(((one.times >= active[:, :1]) & (one.times < active[:, 1:])).any(axis=0))
+    return Path(one.times, one.azimuth, one.elevation, one.deviation, sounds)
 
 
 @contextmanager

@@ -49,7 +49,7 @@ class Path:
         azimuth: (time,) radians, counter-clockwise from +x, in (-pi, pi]; None where the array cannot know it.
         elevation: (time,) radians up from the horizon; None where the array cannot know it.
         deviation: (time,) radians, standard deviation of the direction.
-        active: (time,) whether it sounds; in between it pauses, and the direction is where it should be.
+        active: (time,) whether it sounds, as its signal does; in between it pauses, and the direction is where it should be.
     """
 
     times: FloatArray
