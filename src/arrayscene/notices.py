@@ -109,9 +109,9 @@ def warnings_about(
 
 
 def suspicions(suspects: Sequence[str], recording: Recording) -> list[str]:
-    """One sentence on channels that seem to be wired otherwise than the array says, and what to do about it; or none."""
+    """One sentence on channels or an array that seem to be others than said, and what to do about it; or none."""
     assert recording.array is not None
     if not suspects:
         return []
     remedy = f"Listen with care, and run: arrayscene array check RECORDING --array {recording.array.name} --out corrected.toml"
-    return [f"The channels do not seem to be wired as the array says. {' '.join(suspects)} {remedy}"]
+    return [f"The recording does not seem to fit {recording.array.name}. {' '.join(suspects)} {remedy}"]
