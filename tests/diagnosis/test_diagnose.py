@@ -73,7 +73,6 @@ def test_orders_are_named_and_written_down(array: MicrophoneArray, order: list[i
     ("said", "words"),
     [
         (MicrophoneArray.linear(6, 0.04), "another array"),
-        (MicrophoneArray.spherical(6, 0.05), "another array"),
         (MicrophoneArray.circular(6, 0.1), "times too large"),
     ],
 )
