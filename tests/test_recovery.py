@@ -465,3 +465,4 @@ def test_swapped_channels_are_suspected_and_right_ones_are_not() -> None:
     wired = Recording(np.ascontiguousarray(recording.samples[order]), recording.sample_rate, recording.array)
     (warning,) = [warning for warning in recover(wired, method="delay-and-sum").warnings if "array check" in warning]
     assert "Channels 3 and 4 are swapped" in warning
+    assert "--array ARRAY" in warning

@@ -113,5 +113,6 @@ def suspicions(suspects: Sequence[str], recording: Recording) -> list[str]:
     assert recording.array is not None
     if not suspects:
         return []
-    remedy = f"Listen with care, and run: arrayscene array check RECORDING --array {recording.array.name} --out corrected.toml"
+    # Not its name, which the command line may not know: layouts and files have names too.
+    remedy = "Listen with care, and run, with the same array: arrayscene array check RECORDING --array ARRAY --out corrected.toml"
     return [f"The recording does not seem to fit {recording.array.name}. {' '.join(suspects)} {remedy}"]
