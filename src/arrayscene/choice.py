@@ -45,6 +45,7 @@ from arrayscene.decoders import (
 )
 from arrayscene.decoders import guided as guided_separation
 from arrayscene.errors import ShapeError
+from arrayscene.methods import FOR_EVERYBODY
 from arrayscene.naming import one_of
 from arrayscene.networks import SceneNet, SpeechPrior
 from arrayscene.stft import STFT
@@ -133,7 +134,7 @@ _PLAIN: Final = {
     "wmpdr": _Plain(WMPDR, "long", True),
 }
 
-METHODS: Final = tuple(sorted([*_PLAIN, "auto", "denoise", "diffusion", "guided", "network", "wiener", "wpe"]))
+METHODS: Final = tuple(sorted([*FOR_EVERYBODY, *_PLAIN]))
 
 SUITED_TO_ROOMS: Final = ("auto", "diffusion", "network", "wiener", "wpe")
 """Methods whose windows depend on the reverberation."""

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from arrayscene.arguments import check_kind
 from arrayscene.array import MicrophoneArray
 from arrayscene.array_points import fibonacci_sphere
 from arrayscene.errors import GeometryError
@@ -49,6 +50,7 @@ def direction_grid(array: MicrophoneArray) -> Grid:
 
     Raises: GeometryError for an array of one microphone.
     """
+    check_kind("directions", array, MicrophoneArray, "a MicrophoneArray, such as MicrophoneArray.preset('respeaker-usb-4'),")
     if array.ambiguity == "all":
         raise GeometryError(f"array {array.name!r} has one microphone; directions need at least two")
     axes, extents = _principal_axes(array.positions)

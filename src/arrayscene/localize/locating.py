@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
+from arrayscene.arguments import check_number, check_whole
 from arrayscene.array import MicrophoneArray
-from arrayscene.errors import ShapeError
 from arrayscene.health import check
 from arrayscene.localize.finding import METHODS, SPECTRA, Found, find
 from arrayscene.localize.located import Located
@@ -63,8 +63,10 @@ def locate(
     """
     report = progress or (lambda step, fraction: None)
     method = one_of(method, METHODS, "locate: method")
-    if n_sources is not None and n_sources < 1:
-        raise ShapeError(f"locate: n_sources={n_sources} came; 1 or more is needed, or nothing to have them counted")
+    if n_sources is not None:
+        check_whole("locate: n_sources", n_sources, or_else=", or nothing to have them counted")
+    if full_scale_spl_db is not None:
+        check_number("locate: full_scale_spl_db", full_scale_spl_db)
     recording = with_array(recording, array, job="locate", shortest=SHORTEST)
     health = check(recording)
     rows = list(health.good)

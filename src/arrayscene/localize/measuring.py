@@ -24,6 +24,9 @@ from arrayscene.localize.viewpoints import viewpoints
 from arrayscene.recording import Recording
 from arrayscene.report.mirror import mirror_direction
 
+LEAST_VOTES, UNKNOWN = 1.0, float(np.deg2rad(5.0))
+"""Votes with less weight in all say nothing; then this is the deviation, in radians."""
+
 GROUPS = 8
 """Stretches of the recording whose disagreement gives the error bars."""
 
@@ -241,7 +244,7 @@ def _coherence(survey: Survey, own: NDArray[np.float64]) -> float:
 def _deviation(weight: NDArray[np.float64], value: NDArray[np.float64]) -> float:
     """Standard deviation of the weighted mean of groups, from their disagreement."""
     n = int((weight > 0).sum())
-    if n < 2:
-        return float(np.deg2rad(5.0))
+    if n < 2 or weight.sum() < LEAST_VOTES:
+        return UNKNOWN
     mean = weight @ value / weight.sum()
     return float(np.sqrt(np.square(weight * (value - mean)).sum() * n / (n - 1)) / weight.sum())

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from arrayscene.arguments import check_kind, check_whole
 from arrayscene.array import MicrophoneArray
 from arrayscene.constants import SPEED_OF_SOUND
 from arrayscene.errors import ShapeError
@@ -124,8 +125,9 @@ class SRPPHAT(nn.Module):
         speed_of_sound: float = SPEED_OF_SOUND,
     ) -> None:
         super().__init__()
+        check_kind("SRPPHAT: frequencies", frequencies, Tensor, "a tensor of hertz, such as stft.frequencies(sample_rate),")
         self.array, self.grid = array, direction_grid(array) if grid is None else grid
-        self.mics = array.spread(MAX_MICS)
+        self.mics, self.n_freqs = array.spread(MAX_MICS), len(frequencies)
         self.pairs = torch.tensor(list(combinations(range(len(self.mics)), 2)))
         first, second = self.pairs.T
         known = None if response is None else self._known(response, frequencies)
@@ -152,6 +154,8 @@ class SRPPHAT(nn.Module):
 
     def forward(self, y: Tensor, n_sources: int | None = None) -> Directions:
         """Directions of the sources in frames (mic, freq, frame), strongest first; counted unless `n_sources` is given."""
+        if n_sources is not None:
+            check_whole("SRPPHAT: n_sources", n_sources)
         survey = self.survey(y)
         return find_directions(survey.by_band, self.grid, n_sources, unaliased=self.unaliased, n_votes=survey.n_votes)
 
@@ -245,8 +249,12 @@ class SRPPHAT(nn.Module):
         return A[:, self.mics].to(torch.complex64)
 
     def _check(self, y: Tensor) -> None:
-        if y.ndim != 3 or y.shape[0] != self.array.n_mics:
-            raise ShapeError(f"SRPPHAT: frames of shape {tuple(y.shape)} came; ({self.array.n_mics}, freq, frame) is needed")
+        check_kind("SRPPHAT", y, Tensor, "a tensor of frames (mic, freq, frame)")
+        if y.ndim != 3 or y.shape[0] != self.array.n_mics or y.shape[1] != self.n_freqs or not y.is_complex():
+            raise ShapeError(
+                f"SRPPHAT: {y.dtype} frames of shape {tuple(y.shape)} came; complex ({self.array.n_mics}, {self.n_freqs}, frame)"
+                " is needed"
+            )
 
 
 def _smooth(frames: Tensor) -> Tensor:
