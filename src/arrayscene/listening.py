@@ -16,7 +16,7 @@ from arrayscene.localize import OMP, SRPPHAT, Directions, Grid, find_directions,
 from arrayscene.localize.grid import embed, nearest_index
 from arrayscene.localize.narrow_band import alternatives, beam_power, is_above_voting, is_narrow, tone_remark
 from arrayscene.localize.omp import MANY_MICS, WELL_EXPLAINED
-from arrayscene.localize.peaks import distances, smoothed
+from arrayscene.localize.peaks import smoothed
 from arrayscene.localize.speakers import SpeakerVotes
 from arrayscene.localize.spectrum import map_peaks
 from arrayscene.localize.srp import LOWEST_HZ
@@ -177,7 +177,7 @@ def _supported(
     votes: NDArray[np.float64], grid: Grid, given: Sequence[tuple[float, float]]
 ) -> tuple[NDArray[np.float64], list[str]]:
     """What the votes say of directions that were given: their density there, relative to the highest, and which are doubtful."""
-    _, smooth = smoothed(votes, distances(grid), NEAR)
+    smooth = smoothed(votes, grid, NEAR)
     density = smooth[[nearest_index(grid, *direction) for direction in given]]
     loudest = int(np.argmax(smooth))
     nowhere = [

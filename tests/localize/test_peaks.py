@@ -43,7 +43,7 @@ def test_two_talkers_thirty_degrees_apart_are_two(first: float, apart: float, we
 
 
 def test_reflections_far_below_the_strongest_do_not_count() -> None:
-    assert len(find_directions(votes([(0, 1.0), (90, 0.08), (180, 0.05)]), RING).azimuth) == 1
+    assert len(find_directions(votes([(0, 1.0), (90, 0.03), (180, 0.02)]), RING).azimuth) == 1
 
 
 def test_noise_and_silence_hold_nobody() -> None:
@@ -80,7 +80,7 @@ def test_a_peak_that_few_bands_see_does_not_count_unless_they_see_nothing_else()
     between = votes([(30, 0.6)])
     bands = np.stack([sources + (between if band < 4 else 0) for band in range(12)])
     assert sorted(degrees(find_directions(bands, RING).azimuth)) == pytest.approx([0, 60], abs=2)
-    tone = np.stack([sources if band != 5 else 3 * votes([(150, 1.0)]) for band in range(12)])
+    tone = np.stack([sources if band != 5 else 16 * votes([(150, 1.0)]) for band in range(12)])
     assert sorted(degrees(find_directions(tone, RING).azimuth)) == pytest.approx([0, 60, 150], abs=2)
 
 

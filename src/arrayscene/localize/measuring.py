@@ -233,9 +233,9 @@ def _alternatives(heard: Surveyed, azimuth: float, elevation: float) -> tuple[Am
 
 
 def _coherence(survey: Survey, own: NDArray[np.float64]) -> float:
-    """Mean steered power of a source's votes: a vote is its square times a share of at most 1."""
-    heard = survey.weight[own > 0]
-    return float(np.sqrt(np.clip(np.average(heard, weights=own[own > 0]), 0, 1))) if heard.size else 0.0
+    """Coherence with which a source's votes were given, root mean square."""
+    heard = survey.coherence[own > 0]
+    return float(np.sqrt(np.average(heard**2, weights=own[own > 0]))) if heard.size else 0.0
 
 
 def _deviation(weight: NDArray[np.float64], value: NDArray[np.float64]) -> float:
