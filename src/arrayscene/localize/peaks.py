@@ -46,7 +46,7 @@ class Directions(NamedTuple):
 
     Attributes:
         azimuth, elevation: (source,) radians.
-        support: (source,) share of the votes within the kernel, relative to the strongest source.
+        support: (source,) cube root of the density of votes, relative to the strongest source: they weigh a third power.
     """
 
     azimuth: NDArray[np.float64]
@@ -54,16 +54,20 @@ class Directions(NamedTuple):
     support: NDArray[np.float64]
 
 
-def smoothed(votes: NDArray[Any], grid: Grid, width: float = KERNEL) -> NDArray[np.float64]:
-    """(direction,) density of votes: those under a Gaussian kernel, relative to how many directions lie under it.
+def vote_shares(votes: NDArray[Any], grid: Grid, width: float = KERNEL) -> NDArray[np.float64]:
+    """(direction,) share, 0 to 1, of the votes (direction,) that lie around each direction of a grid, under a Gaussian.
+
+    Where directions lie densely in the embedding, each counts for less of it; at the edge of half a circle or half a sphere the
+    share is that of the half that lies inside, doubled.
 
     Args:
-        votes: (direction,) on a grid.
-        grid: directions; where they lie densely in the embedding, each counts for less of it.
-        width: standard deviation of the kernel, in embedding units.
+        votes: on `grid`.
+        grid: directions.
+        width: standard deviation, in embedding units.
     """
     kernels = _kernels(distances(grid), width)
-    return np.asarray(kernels @ votes / (kernels @ _cells(grid)))
+    mass = kernels @ _cells(grid)
+    return np.asarray(kernels @ votes / mass * np.median(mass) / max(float(votes.sum()), TINY))
 
 
 def _kernels(distance: NDArray[np.float64], width: float = KERNEL) -> NDArray[np.float64]:
@@ -154,7 +158,7 @@ def find_peaks(
             if len(chosen) < n_sources and all(distance[index, other] >= CLOSEST for other in chosen):
                 chosen.append(int(index))
         chosen.sort(key=lambda index: -smooth[index])
-    return chosen, smooth[chosen] / max(float(smooth.max()), TINY)
+    return chosen, np.cbrt(smooth[chosen] / max(float(smooth.max()), TINY))
 
 
 def _bound(chance: float) -> float:
