@@ -23,8 +23,11 @@ CLOSEST = 2 * np.sin(np.deg2rad(10.0) / 2)
 """Least distance when the user gave the count."""
 
 LEAST_SHARE = 0.018
-"""A peak counts if it holds this share of all votes, in the root mean square over the bands: a tone is heard in few, a talker in
-most. Below lie reflections."""
+"""A peak counts if it holds this share of all votes, in the root mean square over the bands: below lie reflections ..."""
+
+IN_HALF_THE_BANDS, IN_SOME_BANDS = 0.009, 0.06
+"""... if the median over the bands reaches the first of these shares, or the root mean square the second: where lobes of two talkers
+meet, few bands see a third; a tone gets many votes in its own ..."""
 
 STANDS_OUT = 2.0
 """... and this multiple of what the votes that no stronger peak explains would give it if they were spread evenly ..."""
@@ -132,6 +135,7 @@ def find_peaks(
     apart = SEPARATION if n_sources is None else CLOSEST
     telling = np.ones(len(by_band), bool) if unaliased is None else unaliased.copy()
     telling[:LEAST_UNALIASED] = True
+    worth = np.maximum(by_band.sum(axis=1), TINY)
     order = np.argsort(-smooth, kind="stable")
     heard: list[int] = []
     doubtful: list[int] = []
@@ -142,14 +146,16 @@ def find_peaks(
         near = distance[index] < apart
         if smooth[index] < smooth[distance[index] < apart / 2].max() or near[[*heard, *doubtful]].any():
             continue
-        of_bands = by_band[telling] if heard else by_band
-        worth = np.maximum(of_bands.sum(axis=1), TINY)
-        share = of_bands @ kernels[index] * spread / mass[index] / worth
+        share = by_band @ kernels[index] * spread / mass[index] / worth
+        told = telling if heard else np.ones(len(by_band), bool)
+        half = min(np.median(share), np.median(share[told]))
+        level = float(np.sqrt(np.average(share[told] ** 2, weights=worth[told])))
         left, size = float(votes[unexplained].sum()), max(float(cells[unexplained].sum()), TINY)
         # The variance of evenly spread votes under the kernel, relative to the square of their mean.
         chance = size * (kernels[index] ** 2 @ cells) / mass[index] ** 2 / max(n_votes * left / total, TINY)
         clear = smooth[index] >= max(STANDS_OUT, _bound(chance)) * left / size
-        (heard if clear and np.average(share**2, weights=worth) >= LEAST_SHARE**2 else doubtful).append(int(index))
+        is_heard = clear and level >= LEAST_SHARE and (half >= IN_HALF_THE_BANDS or level >= IN_SOME_BANDS)
+        (heard if is_heard else doubtful).append(int(index))
         unexplained &= ~near
     chosen = heard
     if n_sources is not None:
