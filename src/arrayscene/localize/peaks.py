@@ -26,8 +26,8 @@ LEAST_SHARE = 0.018
 """A peak counts if it holds this share of all votes, in the root mean square over the bands: below lie reflections ..."""
 
 IN_HALF_THE_BANDS, IN_SOME_BANDS = 0.009, 0.06
-"""... if the median over the bands reaches the first of these shares, or the root mean square the second: where lobes of two talkers
-meet, few bands see a third; a tone gets many votes in its own ..."""
+"""... if the median over the bands reaches the first of these shares, or the root mean square the second: where lobes of two
+talkers meet, few bands see a third; a tone gets many votes in its own ..."""
 
 STANDS_OUT = 2.0
 """... and this multiple of what the votes that no stronger peak explains would give it if they were spread evenly ..."""
