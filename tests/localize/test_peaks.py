@@ -101,3 +101,13 @@ def test_a_dozen_votes_are_not_a_dozen_sources() -> None:
     few[10] = 12.0
     assert len(find_directions(few, RING).azimuth) > 1
     assert degrees(find_directions(few, RING, n_votes=few.sum()).azimuth) == pytest.approx([np.degrees(RING.azimuth[10])], abs=3)
+
+
+def test_three_talkers_on_a_line_are_counted_to_its_ends() -> None:
+    """Votes scatter alike in the sine of the angle, over which the grid's directions are not evenly spread."""
+    line = direction_grid(MicrophoneArray.linear(4, 0.04))
+    sine = np.random.default_rng(0).normal([[-0.85], [0.0], [0.6]], 0.07, (3, 4000)).clip(-1, 1)
+    nearest = np.abs(np.sin(line.azimuth)[:, None, None] - sine).argmin(axis=0)
+    found = find_directions(np.bincount(nearest.ravel(), minlength=len(line.azimuth)).astype(float), line)
+    assert sorted(degrees(found.azimuth)) == pytest.approx([-58, 0, 37], abs=5)
+    assert found.support.min() > 0.9

@@ -29,8 +29,8 @@ GROUPS = 8
 
 BIAS, BIAS_OF_INCOHERENCE = np.deg2rad(0.5), np.deg2rad(4.0)
 """Error of a direction that does not go away with time, one standard deviation: what the array really is, and what reverberation
-adds, in proportion to the coherence that it takes from the votes. On 60 scenes in rooms 72 % of the errors were within the error
-bars that this gives, 93 % within twice as much."""
+adds, in proportion to the coherence that it takes from the votes. In 120 rooms 89 % of the errors were within the error bars that
+this gives, 98 % within twice as much; of lines (72) 66 and 93 %. Less would name distances that nobody knows."""
 
 LINE_SPREAD, LEAST_ACROSS = 1.5, 0.2
 """What errors of a line of microphones are larger by, broadside, and the least cosine that they grow with towards its ends. Of
