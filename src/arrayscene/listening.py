@@ -17,7 +17,7 @@ from arrayscene.localize.ends import ends_faded
 from arrayscene.localize.grid import embed, nearest_index
 from arrayscene.localize.narrow_band import alternatives, beam_power, is_above_voting, is_narrow, tone_remark
 from arrayscene.localize.omp import MANY_MICS, WELL_EXPLAINED
-from arrayscene.localize.peaks import distances, smoothed
+from arrayscene.localize.peaks import vote_shares
 from arrayscene.localize.returning import returns
 from arrayscene.localize.speakers import SpeakerVotes
 from arrayscene.localize.spectrum import map_peaks
@@ -42,11 +42,11 @@ SEEN_IN = 2
 """Blocks in which a source must be found, where there are at least ten: a chance peak does not come back."""
 
 
-NEAR = 0.2
-"""How far votes may lie from a direction that was given, in embedding units: 11 degrees."""
+NEAR = 0.1
+"""How far votes may lie from a direction that was given, in embedding units: 6 degrees, one standard deviation."""
 
-UNLIKELY = 0.7
-"""Votes near a given direction, relative to the mean over all, below which it is doubted."""
+UNLIKELY = 0.008
+"""Share of the votes near a given direction below which it is doubted."""
 
 
 class Heard(NamedTuple):
@@ -181,18 +181,16 @@ def listen(
 def _supported(
     votes: NDArray[np.float64], grid: Grid, given: Sequence[tuple[float, float]]
 ) -> tuple[NDArray[np.float64], list[str]]:
-    """What the votes say of directions that were given: their density there, relative to the highest, and which are doubtful."""
-    _, smooth = smoothed(votes, distances(grid), NEAR)
-    density = smooth[[nearest_index(grid, *direction) for direction in given]]
-    loudest = int(np.argmax(smooth))
-    nowhere = [
-        f"{np.degrees(azimuth):.0f}" for (azimuth, _), low in zip(given, density < UNLIKELY * votes.mean(), strict=True) if low
-    ]
+    """What the votes say of directions that were given: their share there, relative to the highest, and which are doubtful."""
+    shares = vote_shares(votes, grid, NEAR)
+    share = shares[[nearest_index(grid, *direction) for direction in given]]
+    loudest = int(np.argmax(shares))
+    nowhere = [f"{np.degrees(azimuth):.0f}" for (azimuth, _), low in zip(given, share < UNLIKELY, strict=True) if low]
     remarks = [
         f"Hardly any sound comes from azimuth {', '.join(nowhere)} degrees, which was given; most comes from about"
         f" {np.degrees(grid.azimuth[loudest]):.0f}. Are angles counter-clockwise, from the array's own front?"
     ]
-    return density / max(float(smooth.max()), np.finfo(float).tiny), remarks if nowhere and votes.any() else []
+    return np.cbrt(share / max(float(shares.max()), np.finfo(float).tiny)), remarks if nowhere and votes.any() else []
 
 
 class _Tones:

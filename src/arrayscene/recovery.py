@@ -24,6 +24,7 @@ from arrayscene.following import along, followed
 from arrayscene.health import check
 from arrayscene.listening import BLOCK_SECONDS, Heard, listen
 from arrayscene.localize import direction_grid
+from arrayscene.localize.drowned import drowned_remark
 from arrayscene.localize.grid import to_vectors
 from arrayscene.localize.measuring import known_distances
 from arrayscene.networks import SceneNet, SpeechPrior, load_scene_net, load_speech_prior
@@ -156,6 +157,7 @@ def recover(
         warnings=[
             *warnings_about(recording, health, heard, unmixed, n_sources, follow_failed=bool(moving) and tracks is None),
             *suspicions(suspects, good),
+            *(drowned_remark(_reverberation(good), len(sources)) if n_sources is None and not any(given.values()) else []),
         ],
         inputs=recording.inputs,
         timings=timings,

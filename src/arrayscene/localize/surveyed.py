@@ -97,4 +97,5 @@ def _joined(surveys: Sequence[Survey]) -> Survey:
         np.zeros((0, 0), np.float32),
         np.concatenate([survey.where for survey in surveys], axis=1),
         np.concatenate([survey.weight for survey in surveys], axis=1),
+        np.concatenate([survey.coherence for survey in surveys], axis=1),
     )
