@@ -20,10 +20,10 @@ ARRAY = MicrophoneArray.circular(4, 0.05)
 RATE, LOW = 48000, 8000
 
 
-def tone(noise: float) -> Recording:
-    """Two seconds of a tone of 10 kHz at 0.1 of full scale from azimuth 40 degrees, and sensor noise."""
+def tone(noise: float, seconds: int = 2) -> Recording:
+    """A tone of 10 kHz at 0.1 of full scale from azimuth 40 degrees, and sensor noise."""
     arrival = -ARRAY.positions @ [np.cos(np.radians(40)), np.sin(np.radians(40)), 0] / SPEED_OF_SOUND
-    samples = 0.1 * np.sin(2 * np.pi * 10000 * (np.arange(2 * RATE) / RATE - arrival[:, None]))
+    samples = 0.1 * np.sin(2 * np.pi * 10000 * (np.arange(seconds * RATE) / RATE - arrival[:, None]))
     samples += noise * np.random.default_rng(0).standard_normal(samples.shape)
     return Recording(samples, RATE, ARRAY)
 
@@ -41,7 +41,8 @@ def test_blocks_are_faded_as_the_whole(n_samples: int, cuts: list[int]) -> None:
 
 
 def test_a_tone_above_the_limit_leaves_noise_and_no_source() -> None:
-    recording = tone(1e-4).resample(LOW)
+    # Little noise now and then heaps up by chance.
+    recording = tone(1e-4, 8).resample(LOW)
     found = recover(recording)
     assert not found.sources
     assert any("resampling to 8000 Hz left -6" in warning for warning in found.warnings)

@@ -32,7 +32,7 @@ talkers meet, few bands see a third; a tone gets many votes in its own ..."""
 STANDS_OUT = 2.0
 """... and this multiple of what the votes that no stronger peak explains would give it if they were spread evenly ..."""
 
-SURE = 3.0
+SURE = 4.5
 """... and so many standard deviations above that, were there many votes: few heap up anywhere by chance."""
 
 LEAST_UNALIASED = 2
