@@ -94,6 +94,16 @@ LARGE: Final = 256
 """Microphones, more of which with few frames are taken for frequencies: axes in another order."""
 
 
+def end_of(y: Tensor, position: int, n_known: int, who: str) -> int:
+    """Where the next frames y end, which begin at `position`, for decoders that can decode the frames of their `init` alone."""
+    end = position + y.shape[-1]
+    if end > n_known:
+        raise ShapeError(
+            f"{who}: frames up to {end} came after an init with {n_known}; it knows those only, so init with the whole recording"
+        )
+    return end
+
+
 def check_wanted(n_sources: int | None, who: str) -> None:
     """Refuse to be asked for no source, or for something that is no number."""
     if n_sources is not None and (isinstance(n_sources, bool) or not isinstance(n_sources, int) or n_sources < 1):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from arrayscene.decoders.base import Decoder, Estimate
+from arrayscene.decoders.base import Decoder, Estimate, end_of
 from arrayscene.errors import ShapeError
 from arrayscene.response import Response
 from arrayscene.stft import STFT
@@ -78,12 +78,7 @@ class BelowSpeech(Decoder):
 
     def step(self, y: Tensor, state: BelowSpeechState) -> tuple[Estimate, BelowSpeechState]:
         """The next frames."""
-        end = state.position + y.shape[-1]
-        if end > state.whole.x.shape[-1]:
-            raise ShapeError(
-                f"BelowSpeech: frames up to {end} came after an init with {state.whole.x.shape[-1]}; it knows those only, so init"
-                " with the whole recording"
-            )
+        end = end_of(y, state.position, state.whole.x.shape[-1], "BelowSpeech")
         return state.whole._replace(x=state.whole.x[..., state.position : end]), state._replace(position=end)
 
     def _given_back(self, x: Tensor, y: Tensor, response: Response) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from arrayscene.arguments import check_kind
-from arrayscene.decoders.base import Decoder, Estimate, check_decoder
+from arrayscene.decoders.base import Decoder, Estimate, check_decoder, end_of
 from arrayscene.decoders.posterior_problem import METHODS, Found, Method, Settings, Stretch, unknown
 from arrayscene.decoders.posterior_sampling import sample, start_of
 from arrayscene.decoders.transforms import resynthesised
@@ -175,12 +175,7 @@ class DiffusionPosterior(Decoder):
 
     def step(self, y: Tensor, state: Draws) -> tuple[Estimate, Draws]:
         """The next frames."""
-        end = state.position + y.shape[-1]
-        if end > state.mean.shape[-1]:
-            raise ShapeError(
-                f"DiffusionPosterior: frames up to {end} came after an init with {state.mean.shape[-1]}; it knows those only, so"
-                " init with the whole recording"
-            )
+        end = end_of(y, state.position, state.mean.shape[-1], "DiffusionPosterior")
         now = slice(state.position, end)
         stats = {"likeliest": state.likeliest[..., now], "spread": state.spread[..., now], "stopped": state.stopped}
         return Estimate(state.mean[..., now], state.response, stats), state._replace(position=end)

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from arrayscene.decoders.base import Decoder, Estimate, check_wanted
+from arrayscene.decoders.base import Decoder, Estimate, check_wanted, end_of
 from arrayscene.decoders.demixing import Demixing, first_demixing, normalised, top_frequency
 from arrayscene.decoders.figures import Figures
 from arrayscene.decoders.ilrma import ILRMA, starting_factors, unit_power
@@ -128,12 +128,7 @@ class FastMNMF(Decoder):
 
     def step(self, y: Tensor, state: FastMNMFState) -> tuple[Estimate, FastMNMFState]:
         """Filter the next frames."""
-        end = state.position + y.shape[-1]
-        if end > state.V.shape[-1]:
-            raise ShapeError(
-                f"FastMNMF: frames up to {end} came after an init with {state.V.shape[-1]}; it knows those only, so init with the"
-                " whole recording"
-            )
+        end = end_of(y, state.position, state.V.shape[-1], "FastMNMF")
         V = state.V[..., state.position : end]
         components = apply(state.Q, y).movedim(-3, -2) * component_weights(state.T, V, state.G)
         n_sources = state.response.values.shape[-1]

@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 
 from arrayscene.arguments import check_kind
-from arrayscene.decoders.base import Decoder, Estimate
+from arrayscene.decoders.base import Decoder, Estimate, end_of
 from arrayscene.decoders.figures import Figures
 from arrayscene.decoders.quality import condition
 from arrayscene.decoders.wiener import MultichannelWiener
-from arrayscene.errors import ShapeError
 from arrayscene.networks import Evidence, SceneNet, load_scene_net
 from arrayscene.response import Response
 
@@ -72,11 +71,6 @@ class Refined(Decoder):
 
     def step(self, y: Tensor, state: RefinedState) -> tuple[Estimate, RefinedState]:
         """The next frames."""
-        end = state.position + y.shape[-1]
-        if end > state.x.shape[-1]:
-            raise ShapeError(
-                f"Refined: frames up to {end} came after an init with {state.x.shape[-1]}; it knows those only, so init with the"
-                " whole recording"
-            )
+        end = end_of(y, state.position, state.x.shape[-1], "Refined")
         stats = Figures(condition=lambda: condition(state.response.matrix()))
         return Estimate(state.x[..., state.position : end], state.response, stats), state._replace(position=end)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from arrayscene.arguments import check_kind
-from arrayscene.decoders.base import Decoder, Estimate, check_decoder
+from arrayscene.decoders.base import Decoder, Estimate, check_decoder, end_of
 from arrayscene.decoders.figures import Figures
 from arrayscene.decoders.quality import condition
 from arrayscene.decoders.transforms import Resynthesising, at_frequencies_of, decode_samples, frequencies_of
@@ -98,12 +98,7 @@ class MultichannelWiener(Resynthesising):
 
     def step(self, y: Tensor, state: WienerState) -> tuple[Estimate, WienerState]:
         """Filter the next frames."""
-        end = state.position + y.shape[-1]
-        if end > state.variances.shape[-1]:
-            raise ShapeError(
-                f"MultichannelWiener: frames up to {end} came after an init with {state.variances.shape[-1]}; it knows those"
-                " only, so init with the whole recording"
-            )
+        end = end_of(y, state.position, state.variances.shape[-1], "MultichannelWiener")
         x = torch.lerp(state.linear[..., state.position : end], self.filtered(y, state), self.strength)
         stats = Figures(condition=lambda: condition(state.response.matrix()))
         return Estimate(x, state.response, stats), state._replace(position=end)
