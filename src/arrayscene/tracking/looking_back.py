@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from arrayscene.localize import Grid
 from arrayscene.localize.grid import to_angles
 from arrayscene.tracking.follow import Followed, Follower
-from arrayscene.tracking.identities import Exchange
+from arrayscene.tracking.identities import Verdict
 from arrayscene.tracking.kalman import Directed, innovations, predicted, smoothed, started, updated
 from arrayscene.tracking.tracks import Track
 
@@ -57,7 +57,7 @@ def tracks_of(frames: Sequence[Followed], follower: Follower) -> list[Track]:
     Cost: about 1 ms a second of each track.
     """
     claimed: list[set[int]] = [set() for _ in frames]
-    held = _Held(_names(frames), [exchange for frame in frames for exchange in frame.exchanges])
+    held = _Held(first_names(frames), [verdict for frame in frames for verdict in frame.verdicts])
     stories: dict[int, _Story] = {}
     for index, (detections, frame, _, _) in enumerate(frames):
         for row, track in enumerate(frame.ids):
@@ -136,7 +136,7 @@ def _followed_back(story: _Story, frames: Sequence[Followed], claimed: list[set[
     )
 
 
-def _names(frames: Sequence[Followed]) -> dict[int, int]:
+def first_names(frames: Sequence[Followed]) -> dict[int, int]:
     """The first name of every track that was ever believed."""
     names: dict[int, int] = {}
     for frame in frames:
@@ -147,9 +147,10 @@ def _names(frames: Sequence[Followed]) -> dict[int, int]:
 
 
 class _Held:
-    """Which identity every track stands for at any time, in the light of all exchanges."""
+    """Which identity every track stands for at any time, in the light of all verdicts."""
 
-    def __init__(self, names: dict[int, int], exchanges: Sequence[Exchange]) -> None:
+    def __init__(self, names: dict[int, int], verdicts: Sequence[Verdict]) -> None:
+        exchanges = [verdict for verdict in verdicts if verdict.changed]
         self.starts = sorted({exchange.at for exchange in exchanges})
         self.names = [names]
         for start in self.starts:

@@ -24,6 +24,7 @@ from arrayscene.tracking.follow import Followed, Follower, usual_config
 from arrayscene.tracking.looking_back import tracks_of
 from arrayscene.tracking.tracker import TrackerConfig
 from arrayscene.tracking.tracks import Tracks
+from arrayscene.tracking.voices import heard_again
 
 Progress = Callable[[str, float], None]
 
@@ -44,7 +45,8 @@ def track(
 ) -> Tracks:
     """Follow every source through a recording: where it is at each moment, when it sounds, and who it is after a crossing.
 
-    Check the recording -> detections in every frame -> assignment and filters -> identities -> smoothing.
+    Check the recording -> detections in every frame -> assignment and filters -> identities -> voices on either side of every
+    meeting -> smoothing.
 
     Args:
         recording: microphones' samples; or the path of one multichannel file, or paths of one file a microphone.
@@ -85,7 +87,7 @@ def track(
         power += follower.front.stft(torch.from_numpy(samples[0])).abs().square().sum(-1).double().numpy()
         frames += found
     report("follow", 1.0)
-    tracks = tracks_of(frames, follower)
+    tracks = tracks_of(heard_again(frames, follower, good, health.dc[list(health.good)], report), follower)
     return Tracks(
         tracks=tracks,
         detections=tuple(frame.detections for frame in frames),
