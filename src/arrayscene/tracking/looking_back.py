@@ -15,6 +15,7 @@ from arrayscene.localize.grid import to_angles
 from arrayscene.tracking.follow import Followed, Follower
 from arrayscene.tracking.identities import Verdict
 from arrayscene.tracking.kalman import Directed, innovations, predicted, smoothed, started, updated
+from arrayscene.tracking.tracker import Tracker
 from arrayscene.tracking.tracks import Track
 
 FloatArray = NDArray[np.floating[Any]]
@@ -174,7 +175,7 @@ def _told(name: int, story: _Story, times: FloatArray, follower: Follower) -> Tr
     at = {index: n for n, index in enumerate(story.frames)}
     rows = [at.get(int(index)) for index in indices]
     evidence = np.array([-0.2 if row is None else story.evidence[row] for row in rows])
-    activity = _smoothed_activity(evidence, follower)
+    activity = smoothed_activity(evidence, follower.tracker)
     active = activity > 0.5
     if active.sum() * follower.frame_seconds < SHORTEST_SECONDS:
         return None
@@ -212,9 +213,9 @@ def _path(story: _Story, rows: Sequence[int | None], follower: Follower) -> list
     return smoothed(filtered, forecasts, seconds, space, motion)
 
 
-def _smoothed_activity(evidence: FloatArray, follower: Follower) -> FloatArray:
+def smoothed_activity(evidence: FloatArray, tracker: Tracker) -> FloatArray:
     """(time,) probability of sounding given everything: forwards and backwards through talk and pause."""
-    stops, starts = follower.tracker.stops, follower.tracker.starts
+    stops, starts = tracker.stops, tracker.starts
     likely = np.exp(np.clip(evidence, -20, 20))
     n = len(likely)
     forward, backward = np.empty(n), np.ones((n, 2))
