@@ -65,7 +65,7 @@ def main() -> None:
         rows.append(_row(name, "cross", scored))
     turned = [_score(turning_scene(index, ARRAYS[0], speech)) for index in range(FIRST, FIRST + n // 2)]
     rows.append(_row(ARRAYS[0], "turn back", turned))
-    _picture(crossing_scene(FIRST + 1, ARRAYS[0], speech))
+    _picture(crossing_scene(FIRST, ARRAYS[0], speech))
     lines = [*page_head("tracking", __doc__, describe()), *as_table(rows), ""]
     lines += ["![Azimuths of two talkers who cross: true (black), detected (grey), tracked](tracking.png)", ""]
     lines += ["Four talkers who stand, 8 microphones, live in blocks of 64 ms; share of one core:", ""]
