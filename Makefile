@@ -4,13 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test check bench train-network clean
+SCENES ?= 5
+
+.PHONY: help demo test check bench bench-all train-network clean
 
 help:
 	@echo "make demo    simulate a living room, recover it, write demo-scene/report.html"
 	@echo "make test    run the tests"
 	@echo "make check   lint, format, types, import layers"
-	@echo "make bench   run the benchmarks"
+	@echo "make bench [SCENES=5]    quality and time beside other packages, written to benchmarks/results; bench-all: every page there"
 	@echo "make train-network SPEECH=DIR    train the network of recover, or go on with it"
 	@echo "make clean   remove .venv and caches"
 
@@ -34,7 +36,13 @@ check: $(STAMP)
 	$(BIN)/lint-imports --no-logo --no-cache
 
 bench: $(STAMP)
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+	$(BIN)/python benchmarks/separation.py --scenes $(SCENES)
+	$(BIN)/python benchmarks/speed.py
+
+bench-all: SCENES = 20
+bench-all: bench
+	@set -e; for script in $(filter-out benchmarks/separation.py benchmarks/speed.py,$(wildcard benchmarks/*.py)); do \
+		echo "== $$script"; $(BIN)/python "$$script"; done
 
 train-network: $(STAMP)
 	$(BIN)/arrayscene train network $(if $(SPEECH),--speech $(SPEECH)) $(if $(OUT),--out $(OUT))

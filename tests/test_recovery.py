@@ -218,6 +218,43 @@ def test_a_speaker_who_is_never_heard_is_named(truth: SimulatedScene) -> None:
         recover(changed(truth, silence), activity={"anna": [[0.0, 2.0]], "bob": [[2.5, 4.0]]})
 
 
+@pytest.mark.parametrize(
+    ("bob", "said"),
+    [
+        ([[1.0, 3.0]], "bob never sounds alone, so its direction was looked for while others sound too"),
+        ([[1.0, 4.0]], None),
+        ([[2.0, 3.6]], "bob sounds alone for 0.6 s only, so its direction was looked for while others sound too"),
+        ([[3.1, 3.8]], "bob is heard for 0.7 s only, so its direction is rough"),
+    ],
+)
+def test_a_speaker_of_whom_too_little_is_heard_alone_is_named(
+    truth: SimulatedScene, bob: list[list[float]], said: str | None
+) -> None:
+    activity = {"anna": [[0.0, 3.0]], "bob": bob}
+    found = recover(truth.recording, activity=activity, method="delay-and-sum")
+    words = [warning for warning in found.warnings if "direction" in warning]
+    assert words == [] if said is None else len(words) == 1 and said in words[0], words
+    assert not warned(recover(truth.recording, activity=activity, directions=AZIMUTHS.tolist(), method="delay-and-sum"), "alone")
+
+
+def test_one_speaker_is_alone(truth: SimulatedScene) -> None:
+    found = recover(truth.recording, activity={"anna": [[0.0, 0.8]]}, method="delay-and-sum")
+    assert warned(found, "anna is heard for 0.8 s only")
+    assert not warned(found, "others")
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_half_a_second_is_at_worst_not_explained(seed: int) -> None:
+    """Steady noises, of which the response at single frequencies is found wrong by far."""
+    array = MicrophoneArray.circular(6, 0.1)
+    generator = np.random.default_rng(seed)
+    talkers = [Talker(generator.standard_normal(RATE // 2), azimuth, distance=1.2) for azimuth in (0.5, -2.0, 2.2)]
+    scene = recover(simulate_scene(array, talkers, t60=0.3, snr_db=10, seed=seed).recording, n_sources=3)
+    assert scene.reliability.residual_db.max() <= 1e-6
+    residual = scene_to_dict(scene)["residual_db"]
+    assert -8 < residual < -1
+
+
 @pytest.mark.parametrize("n_sources", [1, 2, 3])
 def test_a_given_count_is_kept(truth: SimulatedScene, n_sources: int) -> None:
     found = recover(truth.recording, n_sources=n_sources, method="delay-and-sum")
@@ -428,3 +465,4 @@ def test_swapped_channels_are_suspected_and_right_ones_are_not() -> None:
     wired = Recording(np.ascontiguousarray(recording.samples[order]), recording.sample_rate, recording.array)
     (warning,) = [warning for warning in recover(wired, method="delay-and-sum").warnings if "array check" in warning]
     assert "Channels 3 and 4 are swapped" in warning
+    assert "--array ARRAY" in warning

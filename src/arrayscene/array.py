@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from arrayscene.arguments import as_indices, as_path
 from arrayscene.array_checks import (
     LARGEST_DELAY,
     LARGEST_GAIN_DB,
@@ -239,7 +240,7 @@ class MicrophoneArray(LayoutGenerators, LayoutMeasures):
                 bad positions.
             DeviceError: a .sofa file, and sofar is not installed.
         """
-        path = Path(path)
+        path = as_path("array file", path, GeometryError)
         fields = {"name": path.stem} | read_array(path)
         try:
             return cls._from_fields(fields)
@@ -253,7 +254,7 @@ class MicrophoneArray(LayoutGenerators, LayoutMeasures):
             GeometryError: another suffix.
             ArraySceneError: the file cannot be written.
         """
-        write_fields(self.to_dict(), Path(path))
+        write_fields(self.to_dict(), as_path("array file", path, GeometryError))
 
     @classmethod
     def resolve(cls, spec: MicrophoneArray | str | Path) -> MicrophoneArray:
@@ -309,7 +310,7 @@ class MicrophoneArray(LayoutGenerators, LayoutMeasures):
         Raises:
             GeometryError: an index that is not there or is there twice, or none at all.
         """
-        chosen = [int(index) for index in indices]
+        chosen = as_indices("select", indices, GeometryError)
         if not chosen or len(set(chosen)) < len(chosen) or min(chosen) < 0 or max(chosen) >= self.n_mics:
             raise GeometryError(f"select: {chosen} came; different microphones out of 0 to {self.n_mics - 1} were wanted")
         return replace(self, **selected_fields(self, chosen))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from arrayscene.arguments import shown
 from arrayscene.array_checks import GeometryWarning, distances
 from arrayscene.constants import SPEED_OF_SOUND
 from arrayscene.errors import GeometryError
@@ -78,6 +79,9 @@ def aliasing_limits(
     """
     if not 0 < threshold < 1:
         raise GeometryError(f"aliasing_limits: threshold = {threshold} came; a number between 0 and 1 was wanted")
+    for angles in (azimuth, elevation):
+        if np.asarray(angles).dtype.kind not in "fiu":
+            raise GeometryError(f"aliasing_limits: directions {shown(angles)} came; numbers in radians were wanted")
     azimuths, elevations = np.broadcast_arrays(np.atleast_1d(azimuth), np.atleast_1d(elevation))
     directions = np.column_stack(
         [np.cos(elevations) * np.cos(azimuths), np.cos(elevations) * np.sin(azimuths), np.sin(elevations)]

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from arrayscene.arguments import check_number
 from arrayscene.array_checks import check_count, check_length
 from arrayscene.array_points import DESIGNS, fibonacci_sphere, spherical_design
 from arrayscene.errors import GeometryError
@@ -41,6 +42,7 @@ class LayoutGenerators:
         """
         check_count("circular: n", n)
         check_length("circular: radius", radius)
+        check_number("circular: start_angle", start_angle, GeometryError)
         ring = _ring(n, radius, start_angle)
         return cls._generated(
             np.vstack([ring, np.zeros((1, 3))]) if center else ring,

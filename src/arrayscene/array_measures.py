@@ -8,9 +8,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from arrayscene.arguments import check_whole
 from arrayscene.array_aliasing import AUDIBLE, LOBE, aliasing_limits
 from arrayscene.array_checks import distances
 from arrayscene.constants import SPEED_OF_SOUND
+from arrayscene.errors import GeometryError
 
 FLAT = 0.02
 """Share of the aperture below which an array counts as flat along an axis: delays across it tell too little to localise by."""
@@ -110,6 +112,7 @@ class LayoutMeasures:
 
         Cost: O(n M).
         """
+        check_whole("spread: n", n, error=GeometryError)
         chosen, distance = [0], np.full(self.n_mics, np.inf)
         while len(chosen) < min(n, self.n_mics):
             distance = np.minimum(distance, np.linalg.norm(self.positions - self.positions[chosen[-1]], axis=1))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from arrayscene.arguments import check_number
 from arrayscene.errors import GeometryError
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def rotation(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
     Raises:
         GeometryError: an angle that is not finite.
     """
+    for angle in (yaw, pitch, roll):
+        check_number("rotation", angle, GeometryError)
     angles = (float(yaw), float(pitch), float(roll))
     if not all(math.isfinite(angle) for angle in angles):
         raise GeometryError(f"rotation: yaw, pitch, roll = {angles} came; finite radians were wanted")

@@ -9,6 +9,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
+from arrayscene.arguments import check_kind
 from arrayscene.array_files import FIELDS, check_fields
 from arrayscene.errors import GeometryError
 from arrayscene.naming import nearest, plain
@@ -51,6 +52,7 @@ def find_preset(name: str) -> Preset:
     Raises:
         GeometryError: no such device; the message suggests the names that are near.
     """
+    check_kind("array preset", name, str, "the name of a device", GeometryError)
     wanted = plain(name)
     by_word = {plain(word): preset for preset in presets() for word in (preset.name, *preset.aliases)}
     if wanted in by_word:

@@ -20,7 +20,7 @@ from arrayscene.naming import nearest
 if TYPE_CHECKING:
     import soundfile
 
-MIN_SAMPLE_RATE = 4000
+MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 4000, 1_000_000
 """Hertz; below it neither speech nor direction can be recovered."""
 
 _SEEKABLE = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")

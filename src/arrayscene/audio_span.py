@@ -108,6 +108,7 @@ class SpanReader:
         self._ready: list[NDArray[np.float32]] = []
         self._n_ready = 0
         self._stack = ExitStack()
+        self._n_raw, self._sum, self._squares = 0, np.zeros(len(span.columns)), np.zeros(len(span.columns))
         self._resampler: soxr.ResampleStream | None = None
         start = span.start
         if span.resampled:
@@ -160,8 +161,19 @@ class SpanReader:
                 self._ready[0] = head[:, taken:]
         return out
 
+    @property
+    def power_before(self) -> NDArray[np.float64] | None:
+        """(mic,) mean square, without the mean, of what was read so far as it was before resampling; None without resampling."""
+        if self._resampler is None or not self._n_raw:
+            return None
+        return np.maximum(self._squares / self._n_raw - (self._sum / self._n_raw) ** 2, 0.0)
+
     def _fill(self) -> None:
         raw = next(self._raw, None)
+        if self._resampler is not None and raw is not None:
+            self._n_raw += raw.shape[1]
+            self._sum += raw.sum(1, dtype=np.float64)
+            self._squares += np.einsum("ms,ms->m", raw, raw, dtype=np.float64)
         if self._resampler is None:
             block = raw
         elif raw is None:

@@ -12,6 +12,9 @@ from arrayscene.recording import Recording
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+EDGE_SECONDS = 0.05
+"""What lies nearer to an end of a resampled recording is not judged: the resampling filter rings that long at 4 kHz."""
+
 
 @dataclass(frozen=True)
 class ChannelFigures:
@@ -24,6 +27,8 @@ class ChannelFigures:
         power: mean square without the mean.
         residual: (mic, mic) share of the power of one channel that the best gain on the other cannot explain,
             1 - C_ij^2 / (C_ii C_jj) with C the covariance; 1 where either channel has no power.
+        left: share of the power that resampling has left, but for the clicks that it makes where sound begins and ends with the
+            recording; 1 where nothing was resampled.
         invalid: NaN and infinite samples.
         first_invalid: the first of them, -1 if there is none.
         top, bottom: largest and smallest value.
@@ -36,6 +41,7 @@ class ChannelFigures:
     span: FloatArray
     power: FloatArray
     residual: FloatArray
+    left: FloatArray
     invalid: IntArray
     first_invalid: IntArray
     top: FloatArray
@@ -65,6 +71,29 @@ class _Extreme:
         self.flat += np.count_nonzero(at[:, 2:] & at[:, 1:-1] & at[:, :-2], axis=1)
 
 
+class _Power:
+    """Mean square without the mean, of every channel."""
+
+    def __init__(self, n_mics: int) -> None:
+        self.n, self.total, self.squares = 0, np.zeros(n_mics), np.zeros(n_mics)
+
+    def add(self, x: NDArray[np.float64]) -> None:
+        self.n += x.shape[1]
+        self.total += x.sum(axis=1)
+        self.squares += np.einsum("ms,ms->m", x, x)
+
+    def value(self) -> FloatArray:
+        n = max(self.n, 1)
+        return np.maximum(self.squares / n - (self.total / n) ** 2, 0.0)
+
+
+def _left(inner: _Power, before: FloatArray | None) -> FloatArray:
+    left = np.ones_like(inner.total)
+    if before is not None and inner.n:
+        np.divide(inner.value(), before, out=left, where=np.isfinite(before) & (before > 0))
+    return np.minimum(left, 1.0)
+
+
 def channel_figures(recording: Recording, block_seconds: float) -> ChannelFigures:
     """Gather the figures of every channel.
 
@@ -82,6 +111,7 @@ def channel_figures(recording: Recording, block_seconds: float) -> ChannelFigure
     total, gram = np.zeros(n_mics), np.zeros((n_mics, n_mics))
     invalid, first_invalid = np.zeros(n_mics, np.int64), np.full(n_mics, -1, np.int64)
     high, low = _Extreme(n_mics), _Extreme(n_mics)
+    edge, inner = round(EDGE_SECONDS * recording.sample_rate), _Power(n_mics)
     for start, block in recording.blocks(block_seconds):
         x = block.samples
         finite = np.isfinite(x)
@@ -97,6 +127,7 @@ def channel_figures(recording: Recording, block_seconds: float) -> ChannelFigure
         wide = x.astype(np.float64)
         total += wide.sum(axis=1)
         gram += wide @ wide.T
+        inner.add(wide[:, max(edge - start, 0) : max(recording.n_samples - edge - start, 0)])
     n = recording.n_samples
     dc = total / n
     covariance = gram / n - np.outer(dc, dc)
@@ -112,6 +143,7 @@ def channel_figures(recording: Recording, block_seconds: float) -> ChannelFigure
         span=high.value + low.value,
         power=power,
         residual=residual,
+        left=_left(inner, recording.power_before),
         invalid=invalid,
         first_invalid=first_invalid,
         top=high.value,

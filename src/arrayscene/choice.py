@@ -19,6 +19,7 @@ from arrayscene.decoders import (
     WMPDR,
     WPE,
     AuxIVA,
+    BelowSpeech,
     BlindClustering,
     Clustering,
     Decoder,
@@ -44,6 +45,7 @@ from arrayscene.decoders import (
 )
 from arrayscene.decoders import guided as guided_separation
 from arrayscene.errors import ShapeError
+from arrayscene.methods import FOR_EVERYBODY
 from arrayscene.naming import one_of
 from arrayscene.networks import SceneNet, SpeechPrior
 from arrayscene.stft import STFT
@@ -132,7 +134,7 @@ _PLAIN: Final = {
     "wmpdr": _Plain(WMPDR, "long", True),
 }
 
-METHODS: Final = tuple(sorted([*_PLAIN, "auto", "denoise", "diffusion", "guided", "network", "wiener", "wpe"]))
+METHODS: Final = tuple(sorted([*FOR_EVERYBODY, *_PLAIN]))
 
 SUITED_TO_ROOMS: Final = ("auto", "diffusion", "network", "wiener", "wpe")
 """Methods whose windows depend on the reverberation."""
@@ -317,7 +319,7 @@ def _wiener(
     if duration < SHORTEST_TO_LEARN:
         return lambda s: SDWMWF(masks(middle, s)), middle
     if not separable:
-        return lambda s: better(MultichannelWiener(SDWMWF(masks(long, s)), short, long)), short
+        return lambda s: BelowSpeech(better(MultichannelWiener(SDWMWF(masks(long, s)), short, long)), short), short
     wide, widest = (transforms[name] for name in _windows(duration, reverberation))
     if duration >= LONG_ENOUGH:
         # Half-overlapping frames tell the first separation as much as the guided one learns from twice as many.
@@ -330,7 +332,8 @@ def _wiener(
         separation = AuxIVA(model="banded", update="iss", n_iter=N_ITER, n_sweeps=1, loading=1e-3)
         first = WarmStart(SDWMWF(masks(wide, stretches)), separation)
         guide = better(MultichannelWiener(first, brief, wide, strength=GUIDE_STRENGTH), GUIDED_BY_NETWORK)
-        return better(MultichannelWiener(GuidedIVA(guide, widest, brief), short, widest, strength=STRENGTH))
+        last = better(MultichannelWiener(GuidedIVA(guide, widest, brief), short, widest, strength=STRENGTH))
+        return BelowSpeech(last, short)
 
     return make, short
 

@@ -98,7 +98,7 @@ def check_above(target: Path) -> None:
     Raises:
         RecordingError: what is there, what was wanted, what to do.
     """
-    above = next(folder for folder in target.absolute().parents if folder.exists())
+    above = next((folder for folder in target.absolute().parents if folder.exists()), target.absolute())
     if not above.is_dir():
         raise RecordingError(f"{target}: {above} is a file; wanted a folder to write into; choose another place")
     if not os.access(above, os.W_OK | os.X_OK):

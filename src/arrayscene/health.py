@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, NoReturn
 
 import numpy as np
 
+from arrayscene.arguments import check_kind
 from arrayscene.channel_figures import ChannelFigures, FloatArray, channel_figures
 from arrayscene.errors import RecordingError
 from arrayscene.recording import Recording
@@ -42,6 +43,12 @@ MIN_CLIPPED: Final = 5
 MIN_FLAT_TOP: Final = 0.1
 """Below this peak, equal neighbours at the top of a wave are the converter's steps, not clipping."""
 
+NOTHING_LEFT_DB: Final = -80.0
+"""What resampling leaves of a sound that lies above its limit: rounding and the noise of 16 bits."""
+
+HARDLY_LEFT_DB: Final = -40.0
+"""Where resampling leaves less than this, the sound that the user means is probably gone; of speech it leaves over -3 dB."""
+
 _STEPS: Final = {"PCM_U8": 2.0**-7, "PCM_S8": 2.0**-7, "PCM_16": 2.0**-15, "PCM_24": 2.0**-23, "PCM_32": 2.0**-31}
 
 _FLAT_TOP_STEPS: Final = 3000.0
@@ -54,7 +61,7 @@ class Finding:
 
     Attributes:
         channel: file channel, counted from 1; None for the whole recording.
-        kind: "invalid", "dead", "duplicate", "level", "clipped", "dc" or "quiet".
+        kind: "invalid", "dead", "duplicate", "level", "clipped", "dc", "quiet" or "band".
         severity: "bad" (the channel is left out), "warning" or "note".
         message: what was found, with figures, and what is done about it.
     """
@@ -121,10 +128,12 @@ def check(recording: Recording, block_seconds: float = 10.0) -> Health:
         block_seconds: seconds held in memory at a time.
 
     Raises:
-        RecordingError: every channel is silent or otherwise bad, with the reasons; or a file breaks off.
+        RecordingError: every channel is silent or otherwise bad, with the reasons; resampling has left nothing; or a file breaks
+            off.
 
     Cost: one pass over the recording; memory of some blocks.
     """
+    check_kind("check", recording, Recording, "a Recording(samples, sample_rate)")
     case = _Case(recording, channel_figures(recording, block_seconds))
     found: dict[int, list[Finding]] = {row: [] for row in range(recording.n_mics)}
     left = list(found)
@@ -136,7 +145,7 @@ def check(recording: Recording, block_seconds: float = 10.0) -> Health:
     for row in left:
         found[row] = [*case.level(row, left), *case.clipping(row), *case.offset(row)]
     bad = tuple(row for row in found if row not in left)
-    findings = tuple(finding for row in sorted(found) for finding in found[row]) + case.quiet(left)
+    findings = tuple(finding for row in sorted(found) for finding in found[row]) + case.quiet(left) + case.band(left)
     return Health(findings, bad, case.figures.dc, case.figures.peak, case.rms_db, recording.channels)
 
 
@@ -227,6 +236,24 @@ class _Case:
         message = f"the loudest channel has {loudest:.1f} dB RMS: there may be no sound at all; it is used as it is"
         return (Finding(None, "quiet", "warning", message),)
 
+    def band(self, rows: list[int]) -> tuple[Finding, ...]:
+        """Whether resampling has left anything of the sound."""
+        with np.errstate(divide="ignore"):
+            left_db = float(10.0 * np.log10(self.figures.left[rows].max()))
+        rate = self.recording.sample_rate
+        if left_db < NOTHING_LEFT_DB:
+            raise RecordingError(
+                f"{_name(self.recording)}: nothing is left of its sound at {rate} Hz: all of it lies above {rate / 2:g} Hz;"
+                " take a higher rate"
+            )
+        if left_db >= HARDLY_LEFT_DB:
+            return ()
+        message = (
+            f"resampling to {rate} Hz left {left_db:.0f} dB of the sound, the rest lies above {rate / 2:g} Hz: what is found is"
+            " noise, unless you mean what is left; else take a higher rate"
+        )
+        return (Finding(None, "band", "warning", message),)
+
     def _above_others(self, row: int, rows: list[int]) -> float:
         others = [self.rms_db[other] for other in rows if other != row]
         return float(self.rms_db[row] - np.median(others)) if others else 0.0
@@ -244,8 +271,12 @@ class _Case:
         return Finding(channel, kind, severity, f"channel {channel} {what}")
 
 
+def _name(recording: Recording) -> str:
+    return recording.inputs[0] if recording.inputs else "recording"
+
+
 def _refuse(recording: Recording, findings: list[Finding]) -> NoReturn:
-    name = recording.inputs[0] if recording.inputs else "recording"
+    name = _name(recording)
     if all(finding.kind == "dead" for finding in findings):
         raise RecordingError(
             f"{name}: silent: none of its {recording.n_mics} channels holds a sound; "

@@ -13,10 +13,12 @@ from torch import Tensor
 from arrayscene.diarisation import cut
 from arrayscene.linalg import covariance
 from arrayscene.localize import OMP, SRPPHAT, Directions, Grid, find_directions, localization_stft
+from arrayscene.localize.ends import ends_faded
 from arrayscene.localize.grid import embed, nearest_index
 from arrayscene.localize.narrow_band import alternatives, beam_power, is_above_voting, is_narrow, tone_remark
 from arrayscene.localize.omp import MANY_MICS, WELL_EXPLAINED
-from arrayscene.localize.peaks import distances, smoothed
+from arrayscene.localize.peaks import vote_shares
+from arrayscene.localize.returning import returns
 from arrayscene.localize.speakers import SpeakerVotes
 from arrayscene.localize.spectrum import map_peaks
 from arrayscene.localize.srp import LOWEST_HZ
@@ -40,11 +42,11 @@ SEEN_IN = 2
 """Blocks in which a source must be found, where there are at least ten: a chance peak does not come back."""
 
 
-NEAR = 0.2
-"""How far votes may lie from a direction that was given, in embedding units: 11 degrees."""
+NEAR = 0.1
+"""How far votes may lie from a direction that was given, in embedding units: 6 degrees, one standard deviation."""
 
-UNLIKELY = 0.7
-"""Votes near a given direction, relative to the mean over all, below which it is doubted."""
+UNLIKELY = 0.008
+"""Share of the votes near a given direction below which it is doubted."""
 
 
 class Heard(NamedTuple):
@@ -130,13 +132,15 @@ def listen(
     n_votes: list[float] = []
     believed: list[Directions | None] = []
     heaps: list[NDArray[np.float64]] = []
+    single: list[tuple[NDArray[np.int32], NDArray[np.float32], float]] = []
     for number, (start, samples) in enumerate(blocks(recording, dc)):
         report("localise", number / n_blocks)
-        y = stft(torch.from_numpy(samples))
+        y = stft(torch.from_numpy(ends_faded(samples, start, recording.n_samples, recording.sample_rate)))
         survey = srp.survey(y)
         votes.append(survey.by_band)
         heaps.append(window_peaks(survey, srp.grid, samples.shape[-1] / recording.sample_rate))
         n_votes.append(survey.n_votes)
+        single.append((survey.where, survey.weight, samples.shape[-1] / recording.sample_rate))
         tones.add(y)
         directions = None if pursuit is None else pursuit(y, n_sources)
         if pursuit is not None and directions is not None and pursuit.unexplained(y, directions) >= WELL_EXPLAINED:
@@ -157,7 +161,8 @@ def listen(
         return Heard(azimuth, elevation, support, every, sound_map, 0, peaks, remarks=remarks)
     if speakers is not None:
         assert activity is not None
-        return Heard(*speakers.directions(list(activity)), sounding, sound_map, 0, peaks)
+        names = list(activity)
+        return Heard(*speakers.directions(names), sounding, sound_map, 0, peaks, remarks=speakers.remarks(names))
     if tones.found():
         heard = Heard(*tones.directions(n_sources or 1), [], sound_map, 0, peaks, remarks=[tones.remark()])
         heard = heard._replace(active=[list(range(len(heard.azimuth)))] * len(votes))
@@ -169,25 +174,23 @@ def listen(
             better or find_directions(vote, srp.grid, unaliased=srp.unaliased, n_votes=worth)
             for better, vote, worth in zip(believed, votes, n_votes, strict=True)
         ]
-        heard = _join(per_block, srp.grid, sound_map, peaks)
+        heard = _with_those_who_return(_join(per_block, srp.grid, sound_map, peaks), single, srp.grid)
     return heard._replace(alternatives=tones.alternatives(heard.azimuth, heard.elevation))
 
 
 def _supported(
     votes: NDArray[np.float64], grid: Grid, given: Sequence[tuple[float, float]]
 ) -> tuple[NDArray[np.float64], list[str]]:
-    """What the votes say of directions that were given: their density there, relative to the highest, and which are doubtful."""
-    _, smooth = smoothed(votes, distances(grid), NEAR)
-    density = smooth[[nearest_index(grid, *direction) for direction in given]]
-    loudest = int(np.argmax(smooth))
-    nowhere = [
-        f"{np.degrees(azimuth):.0f}" for (azimuth, _), low in zip(given, density < UNLIKELY * votes.mean(), strict=True) if low
-    ]
+    """What the votes say of directions that were given: their share there, relative to the highest, and which are doubtful."""
+    shares = vote_shares(votes, grid, NEAR)
+    share = shares[[nearest_index(grid, *direction) for direction in given]]
+    loudest = int(np.argmax(shares))
+    nowhere = [f"{np.degrees(azimuth):.0f}" for (azimuth, _), low in zip(given, share < UNLIKELY, strict=True) if low]
     remarks = [
         f"Hardly any sound comes from azimuth {', '.join(nowhere)} degrees, which was given; most comes from about"
         f" {np.degrees(grid.azimuth[loudest]):.0f}. Are angles counter-clockwise, from the array's own front?"
     ]
-    return density / max(float(smooth.max()), np.finfo(float).tiny), remarks if nowhere and votes.any() else []
+    return np.cbrt(share / max(float(shares.max()), np.finfo(float).tiny)), remarks if nowhere and votes.any() else []
 
 
 class _Tones:
@@ -244,6 +247,20 @@ def _join(per_block: list[Directions], grid: Grid, sound_map: SoundMap, peaks: N
     azimuth, elevation, support = np.array(mean).reshape(-1, 3).T
     active = [sorted(number[n] for n in ids if n in number) for ids in active]
     return Heard(azimuth, elevation, support, active, sound_map, len(places) - len(kept), peaks)
+
+
+def _with_those_who_return(
+    heard: Heard, single: Sequence[tuple[NDArray[np.int32], NDArray[np.float32], float]], grid: Grid
+) -> Heard:
+    """The same, with those who are known from other blocks and speak too little in one to be found there."""
+    if len(single) < 2 or not len(heard.azimuth):
+        return heard
+    indices = [nearest_index(grid, float(a), float(e)) for a, e in zip(heard.azimuth, heard.elevation, strict=True)]
+    active = [
+        sorted({*ids, *np.flatnonzero(returns(where, weight, grid, indices, seconds)).tolist()})
+        for ids, (where, weight, seconds) in zip(heard.active, single, strict=True)
+    ]
+    return heard._replace(active=active)
 
 
 def _mean_direction(place: list[tuple[float, float, float]]) -> tuple[float, float, float]:

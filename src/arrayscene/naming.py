@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 
+from arrayscene.arguments import check_kind
 from arrayscene.errors import ArraySceneError, ShapeError
 
 
@@ -26,6 +27,7 @@ def one_of(name: str, known: Sequence[str], what: str, error: type[ArraySceneErr
     Raises:
         ArraySceneError: of the given class, that says what came and which known one it may have been.
     """
+    check_kind(what, name, str, f"a name, one of {', '.join(known)},", error)
     if name in known:
         return name
     found = next((word for word in known if plain(word) == plain(name)), None)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from arrayscene.choice import SHORTEST_TO_LEARN, Choice
 from arrayscene.constants import SPEED_OF_SOUND
-from arrayscene.diarisation import alone_seconds
 from arrayscene.health import Health
 from arrayscene.listening import Heard, block_count
 from arrayscene.localize import direction_grid
-from arrayscene.localize.speakers import ALONE_SECONDS
 from arrayscene.localize.viewpoints import WIDE
 from arrayscene.recording import Recording
 from arrayscene.unmixing import Unmixed
@@ -67,7 +63,6 @@ def warnings_about(
     heard: Heard,
     unmixed: Unmixed,
     n_sources: int | None,
-    activity: Mapping[str, NDArray[Any]] | None,
     follow_failed: bool = False,
 ) -> list[str]:
     """Sentences on what may be wrong, and what to do."""
@@ -97,12 +92,6 @@ def warnings_about(
             f"{most} sources for {unmixed.n_used} microphones: they can be told apart in part only, and some may be reflections;"
             " say how many there are if you know."
         )
-    seldom = [name for name, seconds in alone_seconds(activity).items() if seconds < ALONE_SECONDS] if activity else []
-    if seldom:
-        found.append(
-            f"Hardly ever alone: {', '.join(seldom)}. Whose direction is whose may be wrong there; give their directions if you"
-            " know them."
-        )
     if array.ambiguity == "cone" and len(heard.azimuth):
         found.append(
             "A line of microphones cannot tell front from back (mirror ambiguity): each source may also lie at its mirrored"
@@ -120,9 +109,10 @@ def warnings_about(
 
 
 def suspicions(suspects: Sequence[str], recording: Recording) -> list[str]:
-    """One sentence on channels that seem to be wired otherwise than the array says, and what to do about it; or none."""
+    """One sentence on channels or an array that seem to be others than said, and what to do about it; or none."""
     assert recording.array is not None
     if not suspects:
         return []
-    remedy = f"Listen with care, and run: arrayscene array check RECORDING --array {recording.array.name} --out corrected.toml"
-    return [f"The channels do not seem to be wired as the array says. {' '.join(suspects)} {remedy}"]
+    # Not its name, which the command line may not know: layouts and files have names too.
+    remedy = "Listen with care, and run, with the same array: arrayscene array check RECORDING --array ARRAY --out corrected.toml"
+    return [f"The recording does not seem to fit {recording.array.name}. {' '.join(suspects)} {remedy}"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from arrayscene.arguments import shown
 from arrayscene.array import MicrophoneArray
 from arrayscene.errors import GeometryError, RecordingError
 from arrayscene.health import check
@@ -30,6 +31,11 @@ def with_array(
         GeometryError: no array, one of a single microphone, or one that does not fit.
         RecordingError: too short.
     """
+    if not isinstance(recording, Recording | str | Path | Sequence):
+        raise RecordingError(
+            f"{job}: {shown(recording)} came; a Recording, or the path of a file, is needed; of samples in memory make"
+            " Recording(samples, sample_rate, array)"
+        )
     microphones = None if array is None else MicrophoneArray.resolve(array)
     if not isinstance(recording, Recording):
         recording = Recording.read(recording, array=microphones)

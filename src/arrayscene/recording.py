@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from arrayscene.arguments import as_indices, as_path, check_number, shown
 from arrayscene.array import MicrophoneArray
 from arrayscene.audio_span import FileSpan, resampled_length
 from arrayscene.audio_writer import AudioWriter
@@ -31,7 +32,7 @@ class Recording:
     Args:
         samples: (mic, sample) real, full scale 1.0; kept as C-contiguous float32 (copied only where it is not that yet),
             or the span of files to read it from.
-        sample_rate: hertz, at least 4000.
+        sample_rate: hertz, 4000 to 1 000 000.
         array: the microphones, one per row; a name or file is taken as `MicrophoneArray.resolve` takes it.
         channels: file channel, counted from 1, of every row; 1, 2, ... unless given.
         inputs: names of the files that it came from.
@@ -40,7 +41,7 @@ class Recording:
 
     Raises:
         ShapeError: samples that are not two-dimensional and real.
-        RecordingError: no samples, a rate below 4000 Hz, or more or fewer rows than microphones or channel numbers.
+        RecordingError: no samples, a rate below 4000 Hz or above 1 MHz, or not a row for each microphone or channel number.
         GeometryError: an array that cannot be found.
     """
 
@@ -57,12 +58,18 @@ class Recording:
     ) -> None:
         self._span = samples if isinstance(samples, Span) else None
         self._samples = None if isinstance(samples, Span) else as_samples(samples)
-        n_rows = len(samples.columns) if isinstance(samples, Span) else len(samples)
-        self.n_samples: int = samples.n_samples if isinstance(samples, Span) else samples.shape[1]
+        self.n_samples: int
+        if self._samples is None:
+            assert isinstance(samples, Span)
+            n_rows, self.n_samples = len(samples.columns), samples.n_samples
+        else:
+            n_rows, self.n_samples = self._samples.shape
         self.sample_rate = as_rate(sample_rate)
         self.array = None if array is None else MicrophoneArray.resolve(_spec(array))
-        self.channels = tuple(range(1, n_rows + 1)) if channels is None else tuple(int(channel) for channel in channels)
+        numbers = range(1, n_rows + 1) if channels is None else as_indices("recording: channels", channels, RecordingError)
+        self.channels = tuple(numbers)
         self.inputs, self.notes, self.subtype = tuple(inputs), tuple(notes), subtype
+        self._power_before: NDArray[np.float64] | None = None
         if self.n_samples == 0:
             raise RecordingError("recording: no samples; at least one is needed")
         if self.array is not None and self.array.n_mics != n_rows:
@@ -106,8 +113,7 @@ class Recording:
 
         Cost: a few reads of the headers.
         """
-        several = not isinstance(path_or_paths, str | os.PathLike)
-        paths = [Path(path) for path in path_or_paths] if several else [Path(path_or_paths)]  # type: ignore[union-attr,arg-type]
+        paths = _paths(path_or_paths)
         if not paths:
             raise RecordingError("recording: no file came; give one multichannel file or one file a microphone")
         known = None if array is None else MicrophoneArray.resolve(_spec(array))
@@ -155,6 +161,11 @@ class Recording:
         """Seconds."""
         return self.n_samples / self.sample_rate
 
+    @property
+    def power_before(self) -> NDArray[np.float64] | None:
+        """(mic,) mean square, without the mean, before it was resampled; None where it was not, or was not read through yet."""
+        return self._power_before
+
     def __repr__(self) -> str:
         place = "in memory" if self._samples is not None else "in its files"
         return f"Recording({self.n_mics} channels, {self.duration:.2f} s at {self.sample_rate} Hz, {place})"
@@ -175,6 +186,10 @@ class Recording:
 
         Cost: memory of two blocks; every sample is decoded and resampled once.
         """
+        for number in (seconds, overlap):
+            check_number("blocks", number, RecordingError)
+        if not math.isfinite(seconds) or not math.isfinite(overlap):
+            raise RecordingError(f"blocks: {seconds} s with {overlap} s of overlap came; finite numbers of seconds are wanted")
         size, shared = round(seconds * self.sample_rate), round(overlap * self.sample_rate)
         if size < 1 or not 0 <= shared < size:
             raise RecordingError(
@@ -194,16 +209,17 @@ class Recording:
                 fresh = reader.read(min(size, self.n_samples - start) - kept.shape[1])
                 block = np.concatenate([kept, fresh], axis=1) if kept.shape[1] else fresh
                 kept = block[:, hop:].copy()
+                self._power_before = getattr(reader, "power_before", None)
                 yield start, self._with(block)
 
     def resample(self, sample_rate: int) -> Recording:
         """The recording at another rate (soxr, its HQ setting: pass band flat to 0.91 of the lower Nyquist frequency).
 
         Args:
-            sample_rate: hertz, at least 4000.
+            sample_rate: hertz, 4000 to 1 000 000.
 
         Raises:
-            RecordingError: a rate below 4000 Hz, or a recording too short to leave one sample.
+            RecordingError: a rate below 4000 Hz or above 1 MHz, or a recording too short to leave one sample.
 
         Cost: nothing now where the samples are still in their files (they are resampled as they are read); else one pass.
         """
@@ -218,7 +234,9 @@ class Recording:
             return self._with(self._span.at_rate(rate), sample_rate=rate)
         import soxr
 
-        return self._with(soxr.resample(self.samples.T, self.sample_rate, rate, quality="HQ").T, sample_rate=rate)
+        resampled = self._with(soxr.resample(self.samples.T, self.sample_rate, rate, quality="HQ").T, sample_rate=rate)
+        resampled._power_before = np.var(self.samples, axis=1, dtype=np.float64)
+        return resampled
 
     def select(self, rows: Sequence[int]) -> Recording:
         """Some of the microphones; channel numbers and array follow.
@@ -231,7 +249,7 @@ class Recording:
 
         Cost: nothing while the samples are in their files; else one copy of the rows.
         """
-        rows = [int(row) for row in rows]
+        rows = as_indices("select: rows", rows, RecordingError)
         if not rows or len(set(rows)) < len(rows) or not all(0 <= row < self.n_mics for row in rows):
             raise RecordingError(f"select: rows {rows}; different rows from 0 to {self.n_mics - 1} are wanted")
         data = self._samples[rows] if self._samples is not None else self._on_disk().select(rows)
@@ -285,12 +303,14 @@ class Recording:
 
         Cost: nothing while the samples are in their files; else one copy of the stretch.
         """
+        for number in (start, 0.0 if stop is None else stop):
+            check_number("segment", number, RecordingError)
+        end = "the end" if stop is None else f"{stop} s"
         if not math.isfinite(start) or (stop is not None and not math.isfinite(stop)):
-            raise RecordingError(f"segment: {start} s to {stop} s was asked for; finite numbers of seconds are needed")
+            raise RecordingError(f"segment: {start} s to {end} was asked for; finite numbers of seconds are needed")
         first = round(start * self.sample_rate)
         last = self.n_samples if stop is None else round(stop * self.sample_rate)
         if not 0 <= first < last <= self.n_samples:
-            end = "the end" if stop is None else f"{stop} s"
             raise RecordingError(f"segment: {start} s to {end} was asked for; the recording goes from 0 to {self.duration:.3f} s")
         data = self._samples[:, first:last] if self._samples is not None else self._on_disk().cut(first, last)
         return self._with(data)
@@ -312,7 +332,7 @@ class Recording:
 
         Cost: memory of ten seconds.
         """
-        with AudioWriter(path, self.n_mics, self.sample_rate, subtype) as writer:
+        with AudioWriter(as_path("write", path, RecordingError), self.n_mics, self.sample_rate, subtype) as writer:
             for _, block in self.blocks(_WRITE_SECONDS):
                 writer.write(block.samples)
         return writer.clipped
@@ -338,6 +358,16 @@ class Recording:
             notes=self.notes,
             subtype=self.subtype,
         )
+
+
+def _paths(given: PathLike | Sequence[PathLike]) -> list[Path]:
+    several = [given] if isinstance(given, str | os.PathLike) else given
+    if not isinstance(several, Sequence) or not all(isinstance(path, str | os.PathLike) for path in several):
+        raise RecordingError(
+            f"recording: {shown(given)} came; the path of one multichannel file, or a list of paths of one file a microphone, is"
+            " wanted; of samples in memory make Recording(samples, sample_rate, array)"
+        )
+    return [Path(path) for path in several]
 
 
 def _spec(array: MicrophoneArray | PathLike) -> MicrophoneArray | str | Path:

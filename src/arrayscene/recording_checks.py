@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from arrayscene.arguments import as_indices, shown
 from arrayscene.array import MicrophoneArray
-from arrayscene.audio_file import MIN_SAMPLE_RATE
+from arrayscene.audio_file import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 from arrayscene.errors import RecordingError, ShapeError
 from arrayscene.time_data import SampleFile
 
@@ -20,7 +21,12 @@ def as_samples(samples: NDArray[Any]) -> NDArray[np.float32]:
     Raises:
         ShapeError: samples that are not two-dimensional and real, or integers.
     """
-    samples = np.asarray(samples)
+    try:
+        samples = np.asarray(samples)
+    except ValueError:
+        raise ShapeError(
+            f"recording: {shown(samples)} came; (mic, sample) of real numbers, one length a row, is wanted"
+        ) from None
     if samples.ndim != 2 or samples.shape[0] == 0 or not (np.isrealobj(samples) and np.issubdtype(samples.dtype, np.number)):
         raise ShapeError(f"recording: shape {samples.shape} of {samples.dtype} came; (mic, sample) of real numbers is wanted")
     if np.issubdtype(samples.dtype, np.integer):
@@ -32,13 +38,17 @@ def as_samples(samples: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def as_rate(sample_rate: float) -> int:
-    """A whole number of hertz of at least `MIN_SAMPLE_RATE`.
+    """A whole number of hertz from `MIN_SAMPLE_RATE` to `MAX_SAMPLE_RATE`.
 
     Raises:
-        RecordingError: any other.
+        RecordingError: any other, or no number.
     """
-    if sample_rate != int(sample_rate) or sample_rate < MIN_SAMPLE_RATE:
-        raise RecordingError(f"sample rate {sample_rate} Hz; a whole number of at least {MIN_SAMPLE_RATE} Hz is wanted")
+    is_number = isinstance(sample_rate, int | float | np.number) and np.isrealobj(sample_rate)
+    if not is_number or not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE or sample_rate != int(sample_rate):
+        came = f"{sample_rate} Hz" if is_number else repr(sample_rate)
+        raise RecordingError(
+            f"sample rate {came}; a whole number of at least {MIN_SAMPLE_RATE} Hz and at most {MAX_SAMPLE_RATE} is wanted"
+        )
     return int(sample_rate)
 
 
@@ -78,7 +88,7 @@ def choose_channels(name: str, n: int, array: MicrophoneArray | None, asked: Seq
         RecordingError: a channel that does not exist or comes twice, or channels that do not fit the array.
     """
     if asked is not None:
-        return _check_channels(name, n, array, tuple(int(channel) for channel in asked))
+        return _check_channels(name, n, array, tuple(as_indices(f"{name}: channels", asked, RecordingError)))
     if array is None:
         return tuple(range(1, n + 1))
     if array.channels is not None and n == (array.hardware_channels or max(array.channels)):

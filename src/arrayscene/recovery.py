@@ -14,6 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from arrayscene.activity import active_level_db, active_segments
+from arrayscene.arguments import check_kind, check_number, check_whole, shown
 from arrayscene.array import MicrophoneArray
 from arrayscene.choice import SUITED_TO_ROOMS, Choice, choose, method_called
 from arrayscene.diagnosis import suspicion
@@ -23,6 +24,7 @@ from arrayscene.following import along, followed
 from arrayscene.health import check
 from arrayscene.listening import BLOCK_SECONDS, Heard, listen
 from arrayscene.localize import direction_grid
+from arrayscene.localize.drowned import drowned_remark
 from arrayscene.localize.grid import to_vectors
 from arrayscene.localize.measuring import known_distances
 from arrayscene.networks import SceneNet, SpeechPrior, load_scene_net, load_speech_prior
@@ -93,11 +95,17 @@ def recover(
     grows with sources and duration only (long recordings are worked on in blocks).
     """
     report = progress or (lambda step, fraction: None)
+    for name, call in {"progress": progress, "stop": stop}.items():
+        if call is not None and not callable(call):
+            raise ShapeError(f"recover: {name} {shown(call)} came; a function is needed")
+    check_kind("recover: moving", moving, (bool, type(None)), "True, False or None")
     method = method_called(method)
     recording = with_array(recording, array, job="recover", shortest=SHORTEST)
     stretches = None if activity is None else _stretches(activity, recording.duration)
     _check_request(n_sources, directions, stretches)
-    if draws is not None and (method != "diffusion" or draws < 1):
+    if draws is not None:
+        check_number("recover: draws", draws)
+    if draws is not None and (method != "diffusion" or draws < 1 or draws != int(draws)):
         raise ShapeError(f"recover: draws={draws} came with method {method!r}; 1 or more, with method 'diffusion', is needed")
     given = {"directions": directions is not None, "an activity": activity is not None}
     at_rest = [name for name, came in given.items() if came] + [f"method {method}"] * (method in ("diffusion", "guided"))
@@ -147,10 +155,9 @@ def recover(
         ambiguity=good.array.ambiguity,
         assumptions=assumptions(good, choice, directions is not None, activity is not None, tracks is not None),
         warnings=[
-            *warnings_about(
-                recording, health, heard, unmixed, n_sources, stretches, follow_failed=bool(moving) and tracks is None
-            ),
+            *warnings_about(recording, health, heard, unmixed, n_sources, follow_failed=bool(moving) and tracks is None),
             *suspicions(suspects, good),
+            *(drowned_remark(_reverberation(good), len(sources)) if n_sources is None and not any(given.values()) else []),
         ],
         inputs=recording.inputs,
         timings=timings,
@@ -158,8 +165,10 @@ def recover(
 
 
 def _check_request(n_sources: int | None, directions: Sequence[Any] | None, activity: Mapping[str, NDArray[Any]] | None) -> None:
-    if n_sources is not None and n_sources < 1:
-        raise ShapeError(f"recover: n_sources={n_sources} came; 1 or more is needed, or nothing to have them counted")
+    if n_sources is not None:
+        check_whole("recover: n_sources", n_sources, or_else=", or nothing to have them counted")
+    if directions is not None and (isinstance(directions, str) or not np.iterable(directions)):
+        raise GeometryError(f"recover: directions {shown(directions)} came; a list with one for each source is needed")
     if directions is not None and len(directions) == 0:
         raise GeometryError("recover: an empty list of directions came; give at least one, or none to have them found")
     if n_sources is not None and directions is not None and n_sources != len(directions):
@@ -172,11 +181,15 @@ def _check_request(n_sources: int | None, directions: Sequence[Any] | None, acti
 
 def _stretches(activity: Mapping[str, ArrayLike], duration: float) -> dict[str, NDArray[np.float64]]:
     """The activity as arrays within the recording, or an error that says whose cannot be used."""
+    check_kind("recover: activity", activity, Mapping, "stretches by name, such as read_rttm returns,")
     if not activity:
         raise ShapeError("recover: the activity of nobody came; give at least one, or none to have the sources counted")
     found = {}
     for name, segments in activity.items():
-        values = np.asarray(segments, dtype=np.float64)
+        try:
+            values = np.asarray(segments, dtype=np.float64)
+        except (TypeError, ValueError):
+            values = np.zeros(0)
         if values.ndim != 2 or values.shape[1] != 2 or not np.isfinite(values).all() or (values[:, 0] > values[:, 1]).any():
             raise ShapeError(
                 f"recover: activity of {name!r} came as {segments!r}; (segment, 2) starts and ends in seconds are needed"
@@ -190,7 +203,12 @@ def _stretches(activity: Mapping[str, ArrayLike], duration: float) -> dict[str, 
 def _as_pairs(directions: Sequence[tuple[float, float] | float] | None) -> list[tuple[float, float]] | None:
     if directions is None:
         return None
-    pairs = [(float(d), 0.0) if np.ndim(d) == 0 else tuple(map(float, d)) for d in directions]  # type: ignore[arg-type]
+    try:
+        pairs = [(float(d), 0.0) if np.ndim(d) == 0 else tuple(map(float, d)) for d in directions]  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise GeometryError(
+            f"recover: directions {shown(directions)} came; an azimuth or (azimuth, elevation) each is needed, in radians"
+        ) from None
     if any(len(pair) != 2 for pair in pairs) or not np.isfinite(pairs).all():
         raise GeometryError(
             f"recover: directions {pairs} came; an azimuth or (azimuth, elevation) each is needed, in finite radians"
@@ -212,6 +230,7 @@ def _own(weights: str | FilePath | None, method: str) -> tuple[SceneNet | None, 
     """The user's network or prior, whichever the method takes."""
     if weights is None:
         return None, None
+    check_kind("recover: weights", weights, (str, FilePath), "the path of a file")
     if method == "diffusion":
         return None, load_speech_prior(weights)
     if method not in ("auto", "network"):
@@ -285,7 +304,7 @@ def _measure(
                 signal=signal,
                 name=None if names is None else names[n],
                 uncertainty=unmixed.uncertainty[n] if unmixed.uncertainty else None,
-                path=None if tracks is None else _path(tracks.tracks[n]),
+                path=None if tracks is None else _path(tracks.tracks[n], active),
                 alternatives=heard.alternatives[n] if heard.alternatives else (),
             )
         )
@@ -298,8 +317,10 @@ def _overhead(tracks: Tracks | None, n: int) -> bool:
     return tracks is not None and tracks.tracks[n].azimuth is None
 
 
-def _path(one: Track) -> Path:
-    return Path(one.times, one.azimuth, one.elevation, one.deviation, one.active)
+def _path(one: Track, active: NDArray[Any]) -> Path:
+    """The track, sounding when its signal does: a tracker needs more than that to hear where a source is."""
+    sounds = np.asarray(((one.times >= active[:, :1]) & (one.times < active[:, 1:])).any(axis=0))
+    return Path(one.times, one.azimuth, one.elevation, one.deviation, sounds)
 
 
 @contextmanager

@@ -49,7 +49,7 @@ class Path:
         azimuth: (time,) radians, counter-clockwise from +x, in (-pi, pi]; None where the array cannot know it.
         elevation: (time,) radians up from the horizon; None where the array cannot know it.
         deviation: (time,) radians, standard deviation of the direction.
-        active: (time,) whether it sounds; in between it pauses, and the direction is where it should be.
+        active: (time,) whether it sounds, as its signal does; in between it pauses, and the direction is where it should be.
     """
 
     times: FloatArray
@@ -120,7 +120,8 @@ class Reliability:
         frequencies: (freq,) hertz.
         reliability: (freq,) 0 to 1, the share of a source that can be right, mean over the sources: how well the response that
             was found tells them apart in the presence of what they leave unexplained.
-        residual_db: (freq,) 10 log10 of |y - A x|^2 over |y|^2, summed over microphones and frames.
+        residual_db: (freq,) 10 log10 of |y - A x|^2 over |y|^2, summed over microphones and frames; 0 at most, where nothing of
+            the recording is explained.
         condition: (freq,) condition number of the A that explains the recording.
         noise_gain_db: (freq,) white-noise gain, worst over the sources, of the inverse of the response that was found: what a
             linear decoder that keeps the sources apart does to sensor noise, above 0 dB amplifies it; not finite where there are

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from arrayscene.arguments import check_kind, check_number, check_whole
 from arrayscene.errors import ShapeError
 
 
@@ -40,7 +41,9 @@ class STFT(nn.Module):
 
     def __init__(self, n_fft: int = 1024, hop: int | None = None) -> None:
         super().__init__()
+        check_whole("STFT: n_fft", n_fft, 4)
         hop = n_fft // 4 if hop is None else hop
+        check_whole("STFT: hop", hop)
         if n_fft < 4 or n_fft % 2 or hop < 1 or n_fft % hop or hop > n_fft // 2:
             raise ShapeError(f"STFT: n_fft={n_fft}, hop={hop} came; n_fft must be even and hop must divide it at least twice")
         self.n_fft, self.hop = n_fft, hop
@@ -61,6 +64,7 @@ class STFT(nn.Module):
 
     def frequencies(self, sample_rate: float) -> Tensor:
         """(freq,) bin centres in hertz, float64."""
+        check_number("STFT.frequencies: sample_rate", sample_rate)
         return torch.arange(self.n_freqs, dtype=torch.float64, device=self.window.device) * (sample_rate / self.n_fft)
 
     def n_frames(self, n_samples: int) -> int:
@@ -74,6 +78,8 @@ class STFT(nn.Module):
         """
         if not isinstance(samples, Tensor):
             raise ShapeError(f"STFT: a {type(samples).__name__} came; a tensor is needed, e.g. torch.from_numpy(samples)")
+        if samples.ndim == 0:
+            raise ShapeError(f"STFT: the number {samples.item()} came; samples (..., sample) are needed")
         if not samples.is_floating_point():
             raise ShapeError(f"STFT: samples of {samples.dtype} came; floating point is needed, e.g. samples.float()")
         frames = self.n_frames(samples.shape[-1])
@@ -85,7 +91,9 @@ class STFT(nn.Module):
 
         Raises: ShapeError where the frames have another n_fft or are too few for `n_samples`.
         """
-        if frames.shape[-2] != self.n_freqs or frames.shape[-1] < self.n_frames(n_samples):
+        check_kind("STFT.inverse", frames, Tensor, "a tensor of frames")
+        check_whole("STFT.inverse: n_samples", n_samples, 0)
+        if frames.ndim < 2 or frames.shape[-2] != self.n_freqs or frames.shape[-1] < self.n_frames(n_samples):
             raise ShapeError(
                 f"STFT.inverse: frames of shape {tuple(frames.shape)} came; (..., {self.n_freqs}, at least"
                 f" {self.n_frames(n_samples)}) is needed for {n_samples} samples"

@@ -38,7 +38,8 @@ class Unmixed(NamedTuple):
         mixture: (sample,) what that microphone heard.
         agreement: (source,) 0 to 1, how far the A that was found resembles the far-field response to the source's direction.
         reliability: per frequency.
-        residual_db: energy of y - A x over that of y, all frequencies together; nan for silence.
+        residual_db: energy of y - A x over that of y, all frequencies together, none counted as worse than unexplained, so 0 at
+            most; nan for silence.
         n_used: microphones that were decoded.
         uncertainty: of each source, where the decoder says; else nothing.
         remarks: sentences of a decoder that stopped early.
@@ -195,8 +196,10 @@ class Account:
         x, found, _ = estimate
         A, steering = (response if found is None else found).matrix(), response.matrix()
         explained = torch.einsum("fms,sft->mft", A.to(x.dtype), x)
-        self.heard += _power(y)
-        self.left += _power(y - explained)
+        heard, left = _power(y), _power(y - explained)
+        self.heard += heard
+        # In few frames the A of single bins may be far off, and A x larger than y: such a bin is not explained, and no worse.
+        self.left += np.minimum(left, heard)
         self.condition_db += 20 * np.log10(np.clip(torch.linalg.cond(A).numpy(), 1, 1e6))
         gain = torch.linalg.inv(load_diagonal(A.mH @ A, 1e-9)).diagonal(dim1=-2, dim2=-1).real.amax(-1)
         apart = A.shape[-1] <= A.shape[-2]

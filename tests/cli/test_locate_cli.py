@@ -1,6 +1,7 @@
 """`arrayscene locate`: a table, JSON, a folder; and what bad input leaves behind (nothing)."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,8 @@ def test_a_distance_is_printed_where_it_is_known() -> None:
     assert result.exit_code == 0, result.output
     source = json.loads(Path("found/location.json").read_text(encoding="utf-8"))["sources"][0]
     assert source["distance_m"] == pytest.approx(0.825, abs=0.1)
-    assert f"{source['distance_m']:.2f} ±" in result.stdout
+    printed = [float(metres) for metres in re.findall(r"(\d+\.\d\d) ±", result.stdout)]
+    assert printed == [pytest.approx(source["distance_m"], abs=0.006)]
     assert "cone: azimuth" in result.stdout
 
 

@@ -77,6 +77,7 @@ def test_ctrl_c_says_that_nothing_was_written() -> None:
     [
         (MemoryError(), "memory"),
         (RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes"), "--start and --stop"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), "--start and --stop"),
         (OSError(28, "No space left on device", "out/scene.json"), "the disk is full: out/scene.json"),
         (PermissionError(13, "Permission denied", "out"), "Permission denied: out"),
     ],

@@ -103,6 +103,7 @@ def test_spheres_boxes_and_warnings(wav: Path, tmp_path: Path) -> None:
         (("--array", "spiral:32:0.3", "--steering", "best"), "true level"),
         (("--array", "spiral:32:0.3", "--steering", "classic", "--method", "cmf"), "leave it out"),
         (("--array", "spiral:32:0.3", "--every", "9"), "one every 9 s"),
+        (("--array", "spiral:32:0.3", "--every", "inf"), "positive number of seconds"),
         (("--array", "spiral:32:0.3", "--at-1m", "--sphere"), "no distance"),
         (("--array", "spiral:32:0.3", "--range", "-3"), "such as 15"),
         (("--array", "spiral:16:0.3"), "16 microphones"),

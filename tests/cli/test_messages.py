@@ -1,5 +1,6 @@
 """What the command line says of names and places that cannot be: what was meant, in its own words, before any work."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
+from arrayscene.choice import METHODS
 from arrayscene.cli.main import app
 from arrayscene.errors import GeometryError, ShapeError
 from arrayscene.naming import nearest, one_of, suggestion
@@ -151,3 +153,30 @@ def test_names() -> None:
     assert nearest("FLAK", ["wav", "flac"]) == "flac"
     assert nearest("zzz", ["wav"]) is None
     assert suggestion("zzz", ["wav", "ogg"]) == "known are wav, ogg"
+
+
+def test_help_and_page_name_every_method() -> None:
+    helped = CliRunner().invoke(app, ["recover", "--help"]).stdout
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^  ([\w-]+)  +\S", helped.partition("Methods:")[2], flags=re.MULTILINE)
+    assert sorted(listed) == list(METHODS)
+    assert all(f"`{name}`" in page for name in METHODS)
+
+
+def test_whoever_moves_does_not_rest() -> None:
+    assert "--moving and --resting came" in refused("recover", *TAKE, "--moving", "--resting")
+    assert "--moving and --resting came" in refused("recover", *TAKE, "--resting", "--moving")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "wanted"),
+    [
+        ("--elevation", "nan", "degrees from -90 to 90"),
+        ("--elevation", "120", "degrees from -90 to 90"),
+        ("--distance", "inf", "metres above 0"),
+    ],
+)
+def test_places_that_cannot_be_are_refused(option: str, value: str, wanted: str) -> None:
+    said = refused("array", "calibrate", *TAKE, "--azimuth", "10", "--out", "calibrated.toml", option, value)
+    assert said.startswith(f"error: {option} {value} came")
+    assert wanted in said

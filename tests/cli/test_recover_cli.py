@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import typer
 from refusal import assert_refused
 from typer.testing import CliRunner
 
@@ -21,6 +22,7 @@ from arrayscene.constants import SPEED_OF_SOUND
 RATE = 16000
 ARRAY = MicrophoneArray.circular(4, 0.05)
 CIRCLE = ("--array", "circular:4:0.05")
+COMMAND = typer.main.get_command(app).commands["recover"]  # type: ignore[attr-defined]
 
 
 def run(*arguments: object):
@@ -174,6 +176,13 @@ BAD: dict[str, tuple[Callable[[], list[object]], str]] = {
     "stretch outside": (with_options("--start", 5), "1.000 s"),
     "no sources": (with_options("--sources", 0), "0"),
     "negative number of sources": (with_options("--sources", -2), "-2"),
+    "a number of sources that is none": (with_options("--sources", "nan"), "--sources"),
+    "a beginning that is no number": (with_options("--start", "nan"), "nan s to the end"),
+    "an end that is no number": (with_options("--stop", "nan"), "0.0 s to nan s"),
+    "a direction that is no number": (with_options("--directions", "nan"), "azimuth lies in"),
+    "an elevation that is no number": (with_options("--directions", "10:nan"), "elevation"),
+    "a rate beyond all": (with_options("--rate", 100_000_000), "100000000 Hz"),
+    "output is the root": (with_options("--out", "/"), "/"),
     "unknown method": (with_options("--method", "magic"), "magic"),
     "no diarisation": (with_options("--activity", "nowhere.rttm"), "nowhere.rttm"),
     "guided by nothing": (with_options("--method", "guided"), "RTTM"),
@@ -187,6 +196,18 @@ def test_bad_input_is_one_line_and_2_and_nothing_is_written(case: str) -> None:
     before = sorted(Path().rglob("*"))
     array = () if "--array" in arguments else CIRCLE
     assert_refused(run(*arguments, *array), message, before)
+
+
+@pytest.mark.parametrize("option", [parameter.opts[0] for parameter in COMMAND.params if getattr(parameter, "opts", ())])
+def test_an_empty_word_is_noticed(option: str) -> None:
+    """As where a variable of the shell is not set."""
+    before = sorted(Path().iterdir())
+    for words in ((option, ""), (f"{option}=",)) if option.startswith("--") else (("",),):
+        result = run("take.wav", *CIRCLE, *words)
+        assert result.exit_code == 2
+        assert "is a variable of the shell not set?" in result.stderr
+        assert words[0].rstrip("=") in result.stderr
+    assert sorted(Path().iterdir()) == before
 
 
 def test_three_by_three_positions_are_refused_unless_told() -> None:

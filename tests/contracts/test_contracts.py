@@ -332,6 +332,8 @@ DECODERS: dict[str, tuple[Callable[[], Decoder], int, dict[str, Any]]] = {
         1,
         {"gradients": False, "single": 2e-2},
     ),
+    "BelowSpeech": (lambda: decoders.BelowSpeech(PseudoInverse(0.1), SHORT), 2, {}),
+    "BelowSpeech, blind": (lambda: decoders.BelowSpeech(AuxIVA(n_iter=3), SHORT), 0, {"permutation": False}),
     "GuidedIVA": (lambda: decoders.GuidedIVA(decoders.SDWMWF(), SHORT, LONG), 2, {"gradients": False}),
     # The rows that AuxIVA adds to its start for idle outputs have no gradient.
     "WarmStart": (lambda: decoders.WarmStart(decoders.SDWMWF(), AuxIVA(n_iter=3)), 2, {"gradients": False}),

@@ -69,6 +69,20 @@ def test_orders_are_named_and_written_down(array: MicrophoneArray, order: list[i
     assert diagnose(Recording(recording.samples, RATE).with_array(diagnosis.corrected)).fits
 
 
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (MicrophoneArray.linear(6, 0.04), "another array"),
+        (MicrophoneArray.circular(6, 0.1), "times too large"),
+    ],
+)
+def test_another_array_is_suspected(said: MicrophoneArray, words: str) -> None:
+    recording = field(MicrophoneArray.circular(6, 0.05))
+    assert suspicion(recording) == []
+    (sentence,) = suspicion(Recording(recording.samples, RATE, said))
+    assert words in sentence
+
+
 def test_orders_that_are_symmetries_cannot_be_heard() -> None:
     turned = diagnose(shuffled(field(RING), [2, 3, 4, 5, 0, 1]))
     assert turned.fits

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from scipy.signal import fftconvolve
 from waves import RATE, bursts, heard, noise, tone
 
 from arrayscene.array import MicrophoneArray
@@ -287,3 +288,15 @@ def test_a_wide_triangle_makes_no_ghosts_of_two_talkers(rate: int) -> None:
             triangle, talkers, sample_rate=rate, room_size=room, t60=0.3, array_center=center, snr_db=25, seed=seed
         )
         assert azimuths(locate(made.recording)) == pytest.approx(sorted(np.degrees(made.directions[:, 0])), abs=5)
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.9])
+def test_rooms_that_ring_for_long_are_named_where_sources_were_counted(seconds: float) -> None:
+    """Bursts of noise from above, each dying away at its own pace at every microphone."""
+    generator = np.random.default_rng(0)
+    burst = generator.standard_normal(6 * RATE) * (np.arange(6 * RATE) % RATE < RATE // 6)
+    tail = generator.standard_normal((6, RATE)) * 10 ** (-3 * np.arange(RATE) / RATE / seconds)
+    sound = np.stack([fftconvolve(burst, one)[: 6 * RATE] for one in 0.02 * tail]) + burst
+    recording = Recording((0.01 * sound).astype(np.float32), RATE, SIX)
+    assert any("rings for about" in sentence for sentence in locate(recording).warnings) == (seconds > 0.6)
+    assert not any("rings for about" in sentence for sentence in locate(recording, n_sources=1).warnings)

@@ -54,16 +54,18 @@ def distortion(x: Tensor, images: Tensor) -> list[float]:
     return error.amin(1).tolist()
 
 
-def case(dtype: torch.dtype, n_sources: int, *leading: int) -> tuple[Whitened, Tensor, Tensor, Tensor]:
-    """Three channels, three components, T and V of two bases whose first activation is silent."""
+def case(
+    dtype: torch.dtype, n_sources: int, *leading: int, n_freqs: int = 5, n_mics: int = 3, n_bases: int = 2, n_frames: int = 40
+) -> tuple[Whitened, Tensor, Tensor, Tensor]:
+    """As many components as channels, T and V whose first activation is silent."""
     g = torch.Generator().manual_seed(5)
-    y = torch.randn(*leading, 5, 3, 40, dtype=dtype, generator=g)
+    y = torch.randn(*leading, n_freqs, n_mics, n_frames, dtype=dtype, generator=g)
     real = y.real.dtype
-    W = torch.randn(*leading, 5, 3, 3, dtype=torch.complex128, generator=g)
-    T = torch.rand(*leading, 5, n_sources, 2, dtype=real, generator=g)
-    V = torch.rand(*leading, n_sources, 2, 40, dtype=real, generator=g) ** 3
+    W = torch.randn(*leading, n_freqs, n_mics, n_mics, dtype=torch.complex128, generator=g)
+    T = torch.rand(*leading, n_freqs, n_sources, n_bases, dtype=real, generator=g)
+    V = torch.rand(*leading, n_sources, n_bases, n_frames, dtype=real, generator=g) ** 3
     V[..., 0, 0, :] = 0
-    return whiten(y, torch.full((*leading, 5), 1e-3, dtype=real)), W, T, V
+    return whiten(y, torch.full((*leading, n_freqs), 1e-3, dtype=real)), W, T, V
 
 
 def assert_close(found: tuple[Tensor, ...], wanted: tuple[Tensor, ...], allowed: float) -> None:
@@ -92,6 +94,26 @@ def test_fastmnmf_kernel(dtype: torch.dtype, allowed: float, n_places: int, n_so
     before = [factor.clone() for factor in factors]
     assert_close(fastmnmf_update(white, *factors, 2), fastmnmf_update_torch(white, *factors, 2), allowed)
     assert all(torch.equal(*pair) for pair in zip(factors, before, strict=True))
+
+
+SIZES = [
+    {"n_freqs": 37, "n_mics": 4, "n_bases": 9, "n_frames": 75},
+    {"n_freqs": 32, "n_mics": 2, "n_bases": 1, "n_frames": 32},
+    {"n_freqs": 3, "n_mics": 7, "n_bases": 4, "n_frames": 131},
+]
+"""More frequencies, microphones, bases and frames than are worked on at once, and just as many."""
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("dtype", "allowed"), PRECISION)
+def test_kernels_of_any_size(dtype: torch.dtype, allowed: float, size: dict[str, int]) -> None:
+    for tail in (0.0, 0.3):
+        factors = case(dtype, size["n_mics"], **size)
+        assert_close(ilrma_update(*factors, tail, 2), ilrma_update_torch(*factors, tail, 2), allowed)
+    for n_places in (1, size["n_freqs"]):
+        white, *factors = case(dtype, 2, **size)
+        factors.append(torch.rand(n_places, 2, size["n_mics"], dtype=white.parts.dtype))
+        assert_close(fastmnmf_update(white, *factors, 2), fastmnmf_update_torch(white, *factors, 2), allowed)
 
 
 @pytest.mark.parametrize("nu", [None, 3.0])

@@ -78,6 +78,16 @@ def test_prediction_kernels(dtype: torch.dtype, allowed: float, leading: tuple[i
         assert error(found, wanted) < allowed
 
 
+@pytest.mark.parametrize(("dtype", "allowed"), PRECISION)
+@pytest.mark.parametrize(("n_mics", "taps", "n_frames"), [(1, 23, 200), (2, 11, 65), (9, 4, 300), (18, 2, 320)])
+def test_prediction_kernels_of_any_size(dtype: torch.dtype, allowed: float, n_mics: int, taps: int, n_frames: int) -> None:
+    """More taps, microphones and frames than are worked on at once."""
+    y = (gauss(0, 2, n_mics, n_frames) * level(1, 2, 1, n_frames)).to(dtype)
+    found, wanted = (each(y, taps, 3, 2, 0, 1e-2, 1e-2) for each in (prediction_filter, prediction_filter_torch))
+    assert error(found, wanted) < allowed
+    assert error(filter_past(y, wanted, 3), filter_past_torch(y, wanted, 3)) < allowed
+
+
 @pytest.mark.parametrize("leading", [(), (2, 3)])
 @pytest.mark.parametrize(("dtype", "allowed"), PRECISION)
 def test_recursion_kernel(dtype: torch.dtype, allowed: float, leading: tuple[int, ...]) -> None:

@@ -44,6 +44,19 @@ def test_walkers_are_noticed_and_heard_along_their_tracks(walkers: Recording, sc
         assert min(np.abs(way)[path.active].max() for way in off) < 12
 
 
+def test_a_path_sounds_when_its_source_does() -> None:
+    """The activity of the report and the bold stretches of its sound map are the same."""
+    gates = (lambda t: (t < 1.5) | (t > 3.0), lambda t: t > 0.8)
+    recording = Recording(plane_waves(RING, WALKS, 5, gates=gates), RATE, RING)
+    found = recover(recording, method="mwf", moving=True, n_sources=2).sources
+    assert found
+    for source in found:
+        assert source.path is not None
+        times, stretches = source.path.times, source.active
+        np.testing.assert_array_equal(source.path.active, ((times >= stretches[:, :1]) & (times < stretches[:, 1:])).any(0))
+        assert 0 < source.path.active.mean() <= 1
+
+
 def test_the_folder_tells_the_paths(scene: Scene, tmp_path: Path) -> None:
     folder = write_scene(scene, tmp_path / "scene")
     sources = json.loads((folder / "scene.json").read_text(encoding="utf-8"))["sources"]

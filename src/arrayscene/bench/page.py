@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import platform
+from collections import Counter
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -53,7 +54,9 @@ def machine() -> str:
 
 def markdown(bench: Bench) -> str:
     """The whole result as a page of Markdown."""
-    lines = ["# Separation", "", NOTE, "", machine(), "", "| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
+    n_scenes = max(Counter((result.kind, result.method) for result in bench).values())
+    about = f"{NOTE} Scenes of each kind: {n_scenes}."
+    lines = ["# Separation", "", about, "", machine(), "", "| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows(bench))]) + "\n"
 
 

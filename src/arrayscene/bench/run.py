@@ -64,50 +64,54 @@ def run(methods: Sequence[str], scenes: dict[str, list[BenchScene]], progress: P
         methods: names of our own (`arrayscene.choice.METHODS`; "auto, counting" is not told the number of talkers) and of peers
             (`arrayscene.bench.peers.peers`).
         scenes: by kind.
-        progress: called with the name of a method and the fraction of all work done.
+        progress: called with the name of a method and the fraction of its scenes that are done.
 
     Returns: one result a method and scene; a method that cannot separate a kind of scene has none for it.
 
     Cost: one process a method, one after the other, so that neither time nor memory of one tells on another.
     """
     results: Bench = []
+    n_scenes = sum(map(len, scenes.values()))
     context = multiprocessing.get_context("spawn")
-    for number, method in enumerate(methods):
-        if progress is not None:
-            progress(method, number / len(methods))
+    for method in methods:
+        done, warm = 0, False
         with ProcessPoolExecutor(1, mp_context=context) as pool:
-            results += pool.submit(_run_method, method, scenes).result()
-    if progress is not None:
-        progress("score", 1.0)
+            for kind, several in scenes.items():
+                for number, scene in enumerate(several):
+                    if progress is not None:
+                        progress(method, (done + number) / n_scenes)
+                    result = pool.submit(_run_scene, method, kind, scene, warm).result()
+                    if result is None:
+                        break
+                    results.append(result)
+                    warm = True
+                done += len(several)
+        if progress is not None:
+            progress(method, 1.0)
     return results
 
 
-def _run_method(method: str, scenes: dict[str, list[BenchScene]]) -> Bench:
+def _run_scene(method: str, kind: str, scene: BenchScene, warm: bool) -> Result | None:
+    """One method on one scene; None where it cannot separate such scenes."""
     import torch
 
     from arrayscene.errors import ArraySceneError
 
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    results: Bench = []
-    warm = False
-    for kind, several in scenes.items():
-        for scene in several:
-            try:
-                separate = _separator(method, scene)
-                if not warm:
-                    # Kernels are compiled or loaded before the clock runs.
-                    separate(scene.samples[:, : 2 * SAMPLE_RATE])
-                    warm = True
-                start = time.perf_counter()
-                estimates = separate(scene.samples)
-                seconds = time.perf_counter() - start
-            except ArraySceneError:
-                break
-            # Read before the scores are computed, whose packages need memory too.
-            peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / UNIT
-            results.append(_score(method, kind, scene, estimates, seconds, peak_mb))
-    return results
+    try:
+        separate = _separator(method, scene)
+        if not warm:
+            # Kernels are compiled or loaded before the clock runs.
+            separate(scene.samples[:, : 2 * SAMPLE_RATE])
+        start = time.perf_counter()
+        estimates = separate(scene.samples)
+        seconds = time.perf_counter() - start
+    except ArraySceneError:
+        return None
+    # Read before the scores are computed, whose packages need memory too.
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / UNIT
+    return _score(method, kind, scene, estimates, seconds, peak_mb)
 
 
 def _separator(method: str, scene: BenchScene) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:

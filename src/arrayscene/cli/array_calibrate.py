@@ -44,8 +44,11 @@ def calibrate_array(
     for angle in azimuth:
         if not -360 <= angle <= 360:
             raise GeometryError(f"--azimuth {angle:g} came; degrees from -360 to 360 are needed")
+    for height in elevation or ():
+        if not -90 <= height <= 90:
+            raise GeometryError(f"--elevation {height:g} came; degrees from -90 to 90 are needed")
     for metres_away in distance or ():
-        if not metres_away > 0:
+        if not 0 < metres_away < math.inf:
             raise GeometryError(f"--distance {metres_away:g} came; metres above 0 are needed")
     if rotation and len(inputs) < FEWEST_FOR_ROTATION:
         raise GeometryError(
@@ -54,8 +57,7 @@ def calibrate_array(
         )
     known = (_each(*given, len(inputs)) for given in (("azimuth", azimuth), ("elevation", elevation), ("distance", distance)))
     places = [
-        Place(math.radians(angle or 0.0), math.radians(height or 0.0), metres)
-        for angle, height, metres in zip(*known, strict=True)
+        Place(math.radians(angle or 0.0), math.radians(up or 0.0), metres) for angle, up, metres in zip(*known, strict=True)
     ]
     microphones = MicrophoneArray.resolve(array)
     recordings = [Recording.read(path, array=microphones, channels=channel_numbers(channels)) for path in inputs]

@@ -61,7 +61,7 @@ def bench(
     chosen = [*OURS, *others] if methods is None else [one_of(name, known, "--methods") for name in _names(methods, known)]
     names = [one_of(kind.strip(), list(SETS), "--kinds") for kind in kinds.split(",")]
     check_writable(out, "--out")
-    with progress_bar() as progress:
+    with progress_bar(line_seconds=0.0) as progress:
         made = {}
         for number, kind in enumerate(names):
             if progress is not None:

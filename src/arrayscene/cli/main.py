@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from arrayscene.cli import array, bench, convert, demo, doctor, evaluate, locate, recover, simulate, sound_map, track, train
+from arrayscene.cli.methods import WithMethods
 from arrayscene.errors import ArraySceneError
 
 USER_ERROR = 2
@@ -21,6 +22,16 @@ INTERRUPTED = 130
 
 class Commands(TyperGroup):
     """A command group whose failures are one line on stderr; `--debug` adds the traceback."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse empty words, which are what is left of a variable of the shell that is not set."""
+        for before, word in zip(["", *args], args, strict=False):
+            option, equals, value = word.partition("=")
+            if not word.strip():
+                ctx.fail(f"an empty word came{f' after {before}' if before else ''}; is a variable of the shell not set?")
+            if option.startswith("--") and equals and not value.strip():
+                ctx.fail(f"{word} came with nothing behind it; is a variable of the shell not set?")
+        return list(super().parse_args(ctx, args))
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; turn what a user can cause into a message and an exit code."""
@@ -53,9 +64,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command("recover", short_help="A recording in, a scene out.")(recover.recover)
+app.command("recover", cls=WithMethods, short_help="A recording in, a scene out.")(recover.recover)
 app.command("locate", short_help="Where the sources are, and how loud.")(locate.locate)
-app.command("track", short_help="Follow sources that move.")(track.track)
+app.command("track", cls=WithMethods, short_help="Follow sources that move.")(track.track)
 app.add_typer(array.app, name="array", short_help="Known arrays, and what an array looks like.")
 app.command("map", short_help="Where it is loud: sound maps as pictures and numbers.")(sound_map.sound_map)
 app.command("convert", short_help="Another format, rate or choice of channels.")(convert.convert)
@@ -101,6 +112,10 @@ OPTIONS = {
 """What the library calls its arguments, and what the command line calls them."""
 
 
+OUT_OF_MEMORY = re.compile("not enough memory|can't allocate memory")
+"""How torch says it, in one version or another."""
+
+
 def _in_options(text: str) -> str:
     """A message of the library in words of the command line."""
     for name, option in OPTIONS.items():
@@ -113,7 +128,7 @@ def _explain(error: BaseException) -> str | None:
     if isinstance(error, ArraySceneError):
         return _in_options(" ".join(str(error).split()))
     # torch reports a failed allocation on the CPU as a plain RuntimeError.
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "not enough memory" in str(error)):
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and OUT_OF_MEMORY.search(str(error))):
         return "the memory does not suffice for so long a recording; take a stretch with --start and --stop, or a lower --rate"
     if isinstance(error, OSError) and not isinstance(error, BrokenPipeError) and error.errno is not None:
         if error.errno == errno.ENOSPC:

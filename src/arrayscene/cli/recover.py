@@ -19,7 +19,7 @@ from arrayscene.cli.channels import channel_numbers
 from arrayscene.cli.options import Array, Channels, Inputs, Quiet, Rate, Start, Stop, required
 from arrayscene.cli.progress import Progress, progress_bar
 from arrayscene.cli.table import print_table
-from arrayscene.errors import GeometryError
+from arrayscene.errors import GeometryError, ShapeError
 from arrayscene.interruption import Interruption
 
 if TYPE_CHECKING:
@@ -33,13 +33,7 @@ def recover(
     array: Array = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write; default: <input>-scene.")] = None,
     sources: Annotated[int | None, typer.Option(metavar="N", help="How many sources sound; default: counted.")] = None,
-    method: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="Decoder: auto (chooses and says why), network, diffusion, wiener, denoise, auxiva, mvdr, delay-and-sum.",
-        ),
-    ] = "auto",
+    method: Annotated[str, typer.Option(metavar="NAME", help="Decoder, one of the methods below.")] = "auto",
     weights: Annotated[
         Path | None,
         typer.Option(
@@ -56,8 +50,9 @@ def recover(
         Path | None, typer.Option(metavar="RTTM", help="Who sounds when, as an RTTM file; then nothing is counted.")
     ] = None,
     moving: Annotated[
-        bool | None, typer.Option("--moving/--resting", help="Whether sources move and are to be followed; default: found out.")
-    ] = None,
+        bool, typer.Option("--moving", help="Sources move and are to be followed; default: found out whether they do.")
+    ] = False,
+    resting: Annotated[bool, typer.Option("--resting", help="Sources stay where they are.")] = False,
     start: Start = None,
     stop: Stop = None,
     rate: Rate = None,
@@ -69,6 +64,8 @@ def recover(
     """Recover the scene of a recording: where each source is, how loud, and its own sound."""
     target = out if out is not None else Path(f"{inputs[0].stem}-scene")
     array = required(array)
+    if moving and resting:
+        raise ShapeError("--moving and --resting came; give one, or neither to have it found out")
     wanted_channels = channel_numbers(channels)
     wanted_directions = _directions(directions) if directions is not None else None
 
@@ -106,7 +103,7 @@ def recover(
             method=method,
             weights=weights,
             draws=draws,
-            moving=moving,
+            moving=True if moving else False if resting else None,
             progress=progress,
             stop=enough,
         )

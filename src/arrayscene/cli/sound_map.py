@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,7 +80,7 @@ def sound_map(
     check_target(target, overwrite)
     if not 0 < range_db <= WIDEST:
         raise ArraySceneError(f"--range {range_db:g} came; more than 0 and at most {WIDEST:g} dB is needed, such as 15")
-    if every is not None and not every > 0:
+    if every is not None and not 0 < every < math.inf:
         raise ArraySceneError(f"--every {every:g} came; a positive number of seconds is needed")
     numbers = channel_numbers(channels)
 

@@ -29,7 +29,7 @@ def track(
     ] = "csv,odas,rttm",
     signals: Annotated[bool, typer.Option("--signals", help="Also write what each source sounds like by itself.")] = False,
     method: Annotated[
-        str, typer.Option(metavar="NAME", help="With --signals: decoder, as for recover; auto chooses for every block.")
+        str, typer.Option(metavar="NAME", help="With --signals: decoder, one of the methods below; auto chooses for every block.")
     ] = "auto",
     channels: Channels = None,
     start: Start = None,

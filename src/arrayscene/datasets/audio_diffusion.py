@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from arrayscene.arguments import as_path, check_kind
 from arrayscene.datasets.filling import fill_with_voices, is_empty
 from arrayscene.datasets.speech import DatasetWarning, load_speech, speakers_of
 from arrayscene.errors import RecordingError, ShapeError
@@ -88,6 +88,8 @@ class AudioDiffusionDataset(Dataset[tuple[Tensor, SceneLabel]]):
         max_seconds: float = 3600.0,
         seed: int = 0,
     ) -> None:
+        root = as_path("AudioDiffusionDataset: root", root)
+        check_kind("AudioDiffusionDataset: train", train, bool, "True or False")
         self.azimuth = torch.as_tensor(even_azimuths() if azimuth is None else azimuth, dtype=torch.float32)
         n_scenes = (N_TRAIN if train else N_TEST) if n_scenes is None else n_scenes
         if self.azimuth.ndim != 1 or not 1 <= max_talkers <= len(self.azimuth):
@@ -97,7 +99,7 @@ class AudioDiffusionDataset(Dataset[tuple[Tensor, SceneLabel]]):
             )
         if min(n_scenes, n_samples) < 1:
             raise ShapeError(f"AudioDiffusionDataset: n_scenes={n_scenes}, n_samples={n_samples} came; at least 1 is needed")
-        self.root, self.train, self.n_samples, self.sample_rate, self.seed = Path(root), train, n_samples, sample_rate, seed
+        self.root, self.train, self.n_samples, self.sample_rate, self.seed = root, train, n_samples, sample_rate, seed
         if is_empty(self.root):
             fill_with_voices(self.root)
             warnings.warn(

@@ -3,6 +3,7 @@
 from arrayscene.decoders.ambisonics import AmbisonicsEncoder
 from arrayscene.decoders.auxiva import AuxIVA
 from arrayscene.decoders.base import Decoder, Estimate
+from arrayscene.decoders.below_speech import BelowSpeech
 from arrayscene.decoders.blind_clustering import BlindClustering
 from arrayscene.decoders.clustering import Clustering
 from arrayscene.decoders.denoise import QuietNoiseWiener
@@ -51,6 +52,7 @@ __all__ = [
     "AmbisonicsEncoder",
     "AntiAliasing",
     "AuxIVA",
+    "BelowSpeech",
     "BlindClustering",
     "Clustering",
     "Decoder",

@@ -6,6 +6,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from arrayscene.arguments import check_whole
 from arrayscene.decoders.demixing import Demixing
 from arrayscene.decoders.majorization import SWEEPS, UPDATES, check_update, held_to_directions, majorized, whitened
 from arrayscene.decoders.source_models import Model, check_model
@@ -63,6 +64,7 @@ class AuxIVA(Demixing):
     ) -> None:
         super().__init__(n_sources, reference=reference, loading=loading)
         check_model(model, "AuxIVA")
+        check_whole("AuxIVA: n_iter", n_iter, 0)
         check_update(update, tuple(UPDATES), "AuxIVA")
         self.model, self.update, self.n_iter, self.n_sweeps, self.directional = model, update, n_iter, n_sweeps, directional
 

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from arrayscene.arguments import check_kind
 from arrayscene.decoders.reliability import best_reliability
 from arrayscene.errors import RecordingError, ShapeError
 from arrayscene.response import Response
@@ -97,6 +98,11 @@ def check_wanted(n_sources: int | None, who: str) -> None:
     """Refuse to be asked for no source, or for something that is no number."""
     if n_sources is not None and (isinstance(n_sources, bool) or not isinstance(n_sources, int) or n_sources < 1):
         raise ShapeError(f"{who}: n_sources={n_sources!r} came; 1 or more is needed, or None for as many as can be told apart")
+
+
+def check_decoder(who: str, decoder: object) -> None:
+    """Refuse what is no decoder where one is needed."""
+    check_kind(who, decoder, Decoder, "a decoder, such as DelayAndSum(),")
 
 
 def check_frames(y: Tensor, response: Response | None, who: str) -> None:

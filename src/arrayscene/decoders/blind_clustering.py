@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from arrayscene.decoders.base import check_wanted
+from arrayscene.arguments import check_number, check_whole
+from arrayscene.decoders.base import check_frames, check_wanted
 from arrayscene.decoders.directions import FromDirections
 from arrayscene.decoders.permutation import align, best_order, in_order, loudness
 from arrayscene.decoders.statistics import Statistics
@@ -45,16 +46,18 @@ class BlindClustering(Statistics):
 
     def __init__(self, n_sources: int | None = None, n_iter: int = 30, *, loading: float = 1e-3) -> None:
         super().__init__()
-        if (n_sources is not None and n_sources < 1) or n_iter < 1 or not loading > 0:
-            raise ShapeError(
-                f"BlindClustering: n_sources={n_sources}, n_iter={n_iter}, loading={loading} came; at least 1 source and 1 round"
-                " and a positive loading are needed"
-            )
         check_wanted(n_sources, type(self).__name__)
+        check_whole("BlindClustering: n_iter", n_iter)
+        check_number("BlindClustering: loading", loading)
+        if not loading > 0:
+            raise ShapeError(
+                f"BlindClustering: n_sources={n_sources}, n_iter={n_iter}, loading={loading} came; a positive loading is needed"
+            )
         self.n_sources, self.n_iter, self.loading = n_sources, n_iter, loading
 
     def shares(self, y: Tensor, response: Response | None = None, start: int = 0) -> Tensor:
         """Posteriors after the last round, in order, and none for the noise."""
+        check_frames(y, response, "BlindClustering")
         n_sources = self._count(response)
         generator = torch.Generator().manual_seed(SEED)
         w = torch.rand(n_sources, *y.shape[-2:], dtype=torch.float64, generator=generator).square()

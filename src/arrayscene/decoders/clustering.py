@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from arrayscene.decoders.statistics import Recursive, Statistics
+from arrayscene.arguments import check_number, check_whole
+from arrayscene.decoders.statistics import Recursive, Statistics, check_statistics
 from arrayscene.errors import ShapeError
 from arrayscene.kernels import cacgmm_rounds
 from arrayscene.response import Response
@@ -38,10 +39,13 @@ class Clustering(Statistics):
 
     def __init__(self, statistics: Statistics, n_iter: int = 5, *, loading: float = 1e-3) -> None:
         super().__init__()
-        if isinstance(statistics, Recursive) or n_iter < 1 or not loading > 0:
+        check_statistics("Clustering", statistics)
+        check_whole("Clustering: n_iter", n_iter)
+        check_number("Clustering: loading", loading)
+        if isinstance(statistics, Recursive) or not loading > 0:
             raise ShapeError(
                 f"Clustering: {type(statistics).__name__}, n_iter={n_iter}, loading={loading} came; statistics of whole"
-                " recordings, at least 1 round and a positive loading are needed"
+                " recordings and a positive loading are needed"
             )
         self.statistics, self.n_iter, self.loading = statistics, n_iter, loading
 

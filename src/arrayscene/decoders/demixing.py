@@ -103,7 +103,8 @@ def check_count(who: str, n_sources: int, n_mics: int) -> None:
 def normalised(y: Tensor) -> Tensor:
     """Frames (..., mic, freq, frame) as (..., freq, mic, frame), contiguous, the largest real or imaginary part 1."""
     parts = torch.view_as_real(y.movedim(-3, -2).resolve_conj().contiguous())
-    peak = parts.detach().abs().amax(dim=(-4, -3, -2, -1), keepdim=True)
+    flat = parts.detach().flatten(-4)
+    peak = torch.maximum(flat.amax(-1), -flat.amin(-1))[..., None, None, None, None]
     return torch.view_as_complex(parts / torch.where(peak > 0, peak, 1))
 
 

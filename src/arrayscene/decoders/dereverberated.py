@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arrayscene.decoders.base import Decoder, Estimate
+from arrayscene.decoders.base import Decoder, Estimate, check_decoder
 from arrayscene.errors import ShapeError
 from arrayscene.response import Response
 
@@ -28,6 +28,8 @@ class Dereverberated(Decoder):
 
     def __init__(self, decoder: Decoder, dereverberation: Decoder) -> None:
         super().__init__()
+        check_decoder("Dereverberated", decoder)
+        check_decoder("Dereverberated", dereverberation)
         blocks = {each.block for each in (decoder, dereverberation) if each.block is not None}
         if len(blocks) > 1:
             raise ShapeError(

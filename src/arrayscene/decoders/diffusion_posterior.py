@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-from arrayscene.decoders.base import Decoder, Estimate
+from arrayscene.arguments import check_kind
+from arrayscene.decoders.base import Decoder, Estimate, check_decoder
 from arrayscene.decoders.posterior_problem import METHODS, Found, Method, Settings, Stretch, unknown
 from arrayscene.decoders.posterior_sampling import sample, start_of
 from arrayscene.decoders.transforms import resynthesised
@@ -130,6 +131,9 @@ class DiffusionPosterior(Decoder):
         reference: int = 0,
     ) -> None:
         super().__init__()
+        check_kind("DiffusionPosterior: stft", stft, STFT, "the STFT of the frames")
+        if start is not None:
+            check_decoder("DiffusionPosterior: start", start)
         if method not in METHODS:
             raise ShapeError(f"DiffusionPosterior: method {method!r} came; there are {', '.join(METHODS)}")
         if min(draws, particles, n_steps, n_taps, n_fits) < 1 or not 0 < sigma[1] <= sigma[0] or seconds <= 0:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from arrayscene.arguments import check_kind, check_number, check_whole
+from arrayscene.decoders.base import check_frames
 from arrayscene.decoders.statistics import Segments, Statistics
 from arrayscene.errors import ShapeError
 from arrayscene.linalg import load_diagonal, squared_abs
@@ -37,14 +39,17 @@ class FromDirections(Statistics):
 
     def __init__(self, *, direct: float = 1.0, sensor: float = 1e-2, n_iter: int = 5, active: Segments | None = None) -> None:
         super().__init__()
-        if not direct > 0 or not sensor > 0 or n_iter < 0:
-            raise ShapeError(
-                f"FromDirections: direct={direct}, sensor={sensor}, n_iter={n_iter} came; powers > 0 and n_iter >= 0 are needed"
-            )
+        check_number("FromDirections: direct", direct)
+        check_number("FromDirections: sensor", sensor)
+        check_whole("FromDirections: n_iter", n_iter, 0)
+        check_kind("FromDirections: active", active, (Segments, type(None)), "Segments, or None,")
+        if not direct > 0 or not sensor > 0:
+            raise ShapeError(f"FromDirections: direct={direct}, sensor={sensor}, n_iter={n_iter} came; powers > 0 are needed")
         self.direct, self.sensor, self.n_iter, self.active = direct, sensor, n_iter, active
 
     def shares(self, y: Tensor, response: Response | None = None, start: int = 0) -> Tensor:
         """The posteriors."""
+        check_frames(y, response, "FromDirections")
         if response is None:
             raise ShapeError(
                 "FromDirections: no response came; pass e.g. far_field(array, azimuth, frequencies=...), or other statistics:"

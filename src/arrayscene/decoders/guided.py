@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from numpy.typing import ArrayLike
 
+from arrayscene.arguments import check_kind
 from arrayscene.decoders.base import Decoder
 from arrayscene.decoders.clustering import Clustering
 from arrayscene.decoders.dereverberated import Dereverberated
@@ -52,6 +53,7 @@ def guided(
 
     Reference: C. Boeddecker et al., "Front-end processing for the CHiME-5 dinner party scenario", CHiME 2018.
     """
+    check_kind("guided: stft", stft, STFT, "the STFT of the frames that will come")
     pilot_stft = STFT(PILOT_WINDOWS * stft.n_fft)
     known = Segments.in_seconds(activity, stft=pilot_stft, sample_rate=sample_rate)
     pilot = SDWMWF(Clustering(known, n_iter), reference=reference)

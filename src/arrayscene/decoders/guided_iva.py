@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from arrayscene.decoders.base import Decoder
+from arrayscene.arguments import check_kind
+from arrayscene.decoders.base import Decoder, check_decoder
 from arrayscene.decoders.demixing import (
     DemixingState,
     LinearSeparation,
@@ -54,6 +55,9 @@ class GuidedIVA(Resynthesising, LinearSeparation):
 
     def __init__(self, guide: Decoder, stft: STFT, guide_stft: STFT, *, n_iter: int = 3, reference: int = 0) -> None:
         super().__init__()
+        check_decoder("GuidedIVA", guide)
+        for transform in (stft, guide_stft):
+            check_kind("GuidedIVA", transform, STFT, "the STFT of the frames")
         if guide.block is not None:
             raise ShapeError(f"GuidedIVA: {type(guide).__name__} learns block by block; take one of whole recordings")
         self.guide, self.stft, self.guide_stft, self.n_iter, self.reference = guide, stft, guide_stft, n_iter, reference

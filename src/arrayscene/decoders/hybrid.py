@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from arrayscene.decoders.base import Decoder, Estimate
+from arrayscene.arguments import shown
+from arrayscene.decoders.base import Decoder, Estimate, check_decoder
 from arrayscene.decoders.mwf import SDWMWF
 from arrayscene.errors import ShapeError
 from arrayscene.response import MatrixResponse, Response
@@ -45,6 +46,9 @@ class Hybrid(Decoder):
 
     def __init__(self, low: Decoder, crossover: float | Tensor, high: Decoder | None = None) -> None:
         super().__init__()
+        check_decoder("Hybrid", low)
+        if high is not None:
+            check_decoder("Hybrid", high)
         self.low, self.high = low, high or SDWMWF()
         self.crossover = _checked(crossover, "Hybrid")
         for what in ("block", "reference"):
@@ -90,6 +94,7 @@ class AntiAliasing(Decoder):
 
     def __init__(self, decoder: Decoder, cutoff: float | Tensor) -> None:
         super().__init__()
+        check_decoder("AntiAliasing", decoder)
         self.decoder, self.cutoff = decoder, _checked(cutoff, "AntiAliasing")
         self.block, self.lookahead, self.reference = decoder.block, decoder.lookahead, decoder.reference
 
@@ -115,7 +120,10 @@ def upper_share(frequencies: Tensor, crossover: Tensor) -> Tensor:
 
 
 def _checked(frequency: float | Tensor, who: str) -> Tensor:
-    hertz = torch.as_tensor(frequency, dtype=torch.float64)
+    try:
+        hertz = torch.as_tensor(frequency, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError):
+        raise ShapeError(f"{who}: a frequency limit of {shown(frequency)} came; positive hertz is needed") from None
     hertz = hertz[None] if hertz.ndim == 0 else hertz
     if hertz.ndim != 1 or not bool((hertz > 0).all()):
         raise ShapeError(

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from arrayscene.arguments import check_number
 from arrayscene.decoders import regularization
 from arrayscene.decoders.linear import LinearDecoder
 from arrayscene.errors import ShapeError
@@ -56,6 +57,7 @@ class PseudoInverse(LinearDecoder):
 
     def __init__(self, loading: float = 1e-3, reference: int | None = 0) -> None:
         super().__init__(reference)
+        check_number("PseudoInverse: loading", loading)
         if not loading >= 0:
             raise ShapeError(f"PseudoInverse: loading {loading} came; 0 or more is needed")
         self.loading = loading

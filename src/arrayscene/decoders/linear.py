@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from arrayscene.arguments import check_whole
 from arrayscene.decoders.base import Decoder, Estimate
 from arrayscene.decoders.figures import Figures
 from arrayscene.decoders.quality import condition, directivity_factor, encoding_error, gain, noise_gain, white_noise_gain
@@ -43,6 +44,8 @@ class LinearDecoder(Decoder):
 
     def __init__(self, reference: int | None = 0) -> None:
         super().__init__()
+        if reference is not None:
+            check_whole(f"{type(self).__name__}: reference", reference, 0, ", a microphone counted from 0, or None")
         self.reference = reference
 
     def weights(self, A: Tensor, y: Tensor, response: Response) -> Tensor:
@@ -64,6 +67,10 @@ class LinearDecoder(Decoder):
         # Solved in double precision: the small matrices of low frequencies are nearly singular.
         A = response.matrix()
         if self.reference is not None:
+            if self.reference >= A.shape[-2]:
+                raise ShapeError(
+                    f"{type(self).__name__}: reference={self.reference} came; there are microphones 0 to {A.shape[-2] - 1}"
+                )
             A = relative_to(A, self.reference)
         D = self.weights(A, y, response)
         return LinearState(D.to(y.dtype), MatrixResponse(A, response.frequencies), figures_of_merit(D, A, response))

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from arrayscene.decoders.base import Decoder, Estimate
+from arrayscene.decoders.base import Decoder, Estimate, check_decoder
 from arrayscene.decoders.directions import FromDirections
 from arrayscene.decoders.least_squares import DelayAndSum
-from arrayscene.decoders.statistics import Statistics
+from arrayscene.decoders.statistics import Statistics, check_statistics
 from arrayscene.errors import ShapeError
 from arrayscene.response import Response
 
@@ -53,6 +53,10 @@ class Masking(Decoder):
 
     def __init__(self, decoder: Decoder | None = None, statistics: Statistics | None = None, *, floor: float = 0.1) -> None:
         super().__init__()
+        if decoder is not None:
+            check_decoder("Masking", decoder)
+        if statistics is not None:
+            check_statistics("Masking", statistics)
         self.decoder, self.may_do_without = decoder or DelayAndSum(), decoder is None
         self.statistics, self.floor = statistics or FromDirections(), floor
         self.block, self.lookahead, self.reference = self.decoder.block, self.decoder.lookahead, self.decoder.reference

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from arrayscene.arguments import check_kind, check_number
 from arrayscene.decoders.linear import LinearDecoder, relative_to
 from arrayscene.decoders.loading import loading_for_uncertainty
 from arrayscene.decoders.statistics import Statistics, noise_covariance, rest_covariance
@@ -46,6 +47,7 @@ class MVDR(LinearDecoder):
     def __init__(self, noise: Tensor | Statistics | None = None, loading: float = 1e-2, reference: int | None = 0) -> None:
         super().__init__(reference)
         _check_loading(loading, "MVDR")
+        _check_noise(noise, "MVDR")
         self.noise, self.loading = noise, loading
 
     def weights(self, A: Tensor, y: Tensor, response: Response) -> Tensor:
@@ -129,6 +131,7 @@ class LCMV(LinearDecoder):
     ) -> None:
         super().__init__(reference)
         _check_loading(loading, "LCMV")
+        _check_noise(noise, "LCMV")
         self.noise, self.nulls, self.loading = noise, nulls, loading
 
     def weights(self, A: Tensor, y: Tensor, response: Response) -> Tensor:
@@ -220,7 +223,12 @@ def _load(R: Tensor, loading: float, y: Tensor) -> Tensor:
     return load_diagonal(R, max(loading, LEAST_LOADING, 32 * torch.finfo(y.dtype).eps))
 
 
+def _check_noise(noise: object, who: str) -> None:
+    check_kind(who, noise, (Tensor, Statistics, type(None)), "a covariance as a tensor, statistics, or None")
+
+
 def _check_loading(loading: float, who: str) -> None:
+    check_number(f"{who}: loading", loading)
     if not loading >= 0:
         raise ShapeError(f"{who}: loading {loading} came; 0 or more is needed")
 

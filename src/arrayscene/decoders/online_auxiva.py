@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from arrayscene.arguments import check_number
 from arrayscene.decoders.base import Decoder, Estimate, check_wanted
 from arrayscene.decoders.demixing import check_count, starting_matrix
 from arrayscene.decoders.figures import Figures
@@ -94,6 +95,8 @@ class OnlineAuxIVA(Decoder):
         loading: float = 0.03,
     ) -> None:
         super().__init__()
+        for name, number in {"forgetting": forgetting, "directional": directional, "loading": loading}.items():
+            check_number(f"OnlineAuxIVA: {name}", number)
         check_model(model, "OnlineAuxIVA", banded=False)
         check_update(update, ("ip", "ip2"), "OnlineAuxIVA")
         if block < 1 or not 0 < forgetting < 1:

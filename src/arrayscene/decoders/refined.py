@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from arrayscene.arguments import check_kind
 from arrayscene.decoders.base import Decoder, Estimate
 from arrayscene.decoders.figures import Figures
 from arrayscene.decoders.quality import condition
@@ -54,6 +55,9 @@ class Refined(Decoder):
 
     def __init__(self, wiener: MultichannelWiener, network: SceneNet | None = None, *, strength: float = 1.0) -> None:
         super().__init__()
+        check_kind("Refined", wiener, MultichannelWiener, "a MultichannelWiener")
+        if network is not None:
+            check_kind("Refined: network", network, SceneNet, "a SceneNet, such as load_scene_net(path) gives,")
         self.strength = strength
         self.wiener, self.network = wiener, load_scene_net() if network is None else network
         self.reference = wiener.reference

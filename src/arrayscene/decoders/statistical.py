@@ -8,12 +8,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from arrayscene.arguments import check_number
 from arrayscene.decoders.base import Decoder, Estimate
 from arrayscene.decoders.directions import FromDirections
 from arrayscene.decoders.figures import Figures
 from arrayscene.decoders.linear import figures_of_merit
 from arrayscene.decoders.reliability import reliability
-from arrayscene.decoders.statistics import Recursive, RecursiveState, Statistics, rest_covariance
+from arrayscene.decoders.statistics import Recursive, RecursiveState, Statistics, check_statistics, rest_covariance
 from arrayscene.errors import ShapeError
 from arrayscene.linalg import apply, load_diagonal
 from arrayscene.response import MatrixResponse, Response
@@ -55,6 +56,9 @@ class StatisticalDecoder(Decoder):
 
     def __init__(self, statistics: Statistics | None = None, *, loading: float = 1e-3, reference: int = 0) -> None:
         super().__init__()
+        if statistics is not None:
+            check_statistics(type(self).__name__, statistics)
+        check_number(f"{type(self).__name__}: loading", loading)
         if not loading >= 0:
             raise ShapeError(f"{type(self).__name__}: loading {loading} came; 0 or more is needed")
         self.statistics = FromDirections() if statistics is None else statistics

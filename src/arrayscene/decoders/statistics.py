@@ -14,6 +14,8 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from arrayscene.arguments import check_kind, check_number
+from arrayscene.decoders.base import check_frames
 from arrayscene.errors import ShapeError
 from arrayscene.linalg import weighted_covariance
 from arrayscene.response import Response
@@ -44,7 +46,13 @@ class Statistics(nn.Module):
 
     def forward(self, y: Tensor, response: Response | None = None) -> Tensor:
         """R (..., freq, source + 1, mic, mic), complex128, the noise last."""
+        check_frames(y, response, type(self).__name__)
         return weighted_covariance(y, self.shares(y, response)).to(torch.complex128)
+
+
+def check_statistics(who: str, statistics: object) -> None:
+    """Refuse what is no statistics where some are needed."""
+    check_kind(who, statistics, Statistics, "statistics, such as FromDirections() or Masks(...),")
 
 
 def noise_covariance(R: Tensor) -> Tensor:
@@ -78,6 +86,7 @@ class Masks(Statistics):
 
     def __init__(self, mask: Tensor) -> None:
         super().__init__()
+        check_kind("Masks", mask, Tensor, "a tensor (..., source, freq, frame)")
         mask = mask.double() if not mask.is_floating_point() and not mask.is_complex() else mask
         if mask.is_complex() or mask.ndim < 3 or 0 in mask.shape:
             raise ShapeError(
@@ -122,6 +131,7 @@ class Segments(Statistics):
 
     def __init__(self, sources: Sequence[ArrayLike], noise: ArrayLike | None = None) -> None:
         super().__init__()
+        check_kind("Segments", sources, (Sequence, np.ndarray), "a list with one (segment, 2) list of frames a source")
         if not len(sources):
             raise ShapeError("Segments: no source came; give a (segment, 2) list of frames for each")
         self.sources = [_segments(segments) for segments in sources]
@@ -139,6 +149,8 @@ class Segments(Statistics):
             stft: transform of the frames that will come.
             sample_rate: hertz.
         """
+        check_kind("Segments.in_seconds: stft", stft, STFT, "the STFT of the frames that will come")
+        check_number("Segments.in_seconds: sample_rate", sample_rate)
 
         def frames(seconds: ArrayLike) -> np.ndarray:
             samples = _segments(seconds) * sample_rate
@@ -192,6 +204,8 @@ class Recursive(Statistics):
 
     def __init__(self, statistics: Statistics, forgetting: float = 0.99, block: int = 8) -> None:
         super().__init__()
+        check_statistics("Recursive", statistics)
+        check_number("Recursive: forgetting", forgetting)
         if not 0 < forgetting < 1 or block < 1 or not statistics.framewise:
             raise ShapeError(
                 f"Recursive: forgetting={forgetting}, block={block} came with {type(statistics).__name__}; a factor between 0 and"
@@ -230,7 +244,10 @@ class Recursive(Statistics):
 
 
 def _segments(segments: ArrayLike) -> np.ndarray:
-    values = np.asarray(segments, dtype=np.float64).reshape(-1, 2) if np.size(segments) else np.zeros((0, 2))
+    try:
+        values = np.asarray(segments, dtype=np.float64).reshape(-1, 2) if np.size(segments) else np.zeros((0, 2))
+    except (TypeError, ValueError):
+        values = np.full((1, 2), np.nan)
     if np.ndim(segments) > 2 or not np.isfinite(values).all() or (values[:, 0] > values[:, 1]).any() or (values < 0).any():
         raise ShapeError(f"Segments: {segments!r} came; (segment, 2) starts and ends, 0 <= start <= end, is needed")
     return values

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arrayscene.decoders.base import Decoder, Estimate
+from arrayscene.decoders.base import Decoder, Estimate, check_decoder
 from arrayscene.errors import ShapeError
 from arrayscene.response import MatrixResponse, Response
 
@@ -29,6 +29,8 @@ class WarmStart(Decoder):
 
     def __init__(self, first: Decoder, second: Decoder) -> None:
         super().__init__()
+        check_decoder("WarmStart", first)
+        check_decoder("WarmStart", second)
         if first.block is not None:
             raise ShapeError(f"WarmStart: {type(first).__name__} learns block by block; take one of whole recordings")
         self.first, self.second = first, second

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from arrayscene.decoders.base import Decoder, Estimate
+from arrayscene.arguments import check_kind
+from arrayscene.decoders.base import Decoder, Estimate, check_decoder
 from arrayscene.decoders.figures import Figures
 from arrayscene.decoders.quality import condition
 from arrayscene.decoders.transforms import Resynthesising, at_frequencies_of, decode_samples, frequencies_of
@@ -77,6 +78,9 @@ class MultichannelWiener(Resynthesising):
         reference: int = 0,
     ) -> None:
         super().__init__()
+        check_decoder("MultichannelWiener", pilot)
+        for transform in (stft, pilot_stft):
+            check_kind("MultichannelWiener", transform, STFT, "the STFT of the frames")
         self.pilot, self.stft, self.pilot_stft = pilot, stft, pilot_stft
         self.floor, self.noise, self.strength, self.reference = floor, noise, strength, reference
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from arrayscene.arguments import check_whole
 from arrayscene.decoders.base import Decoder, Estimate
 from arrayscene.decoders.convolutive import from_past, silent_past, usable_taps
 from arrayscene.decoders.demixing import normalised
@@ -71,6 +72,8 @@ class WPE(Decoder):
         loading: float = 1e-8,
     ) -> None:
         super().__init__()
+        for name, number in {"taps": taps, "delay": delay, "n_iter": n_iter}.items():
+            check_whole(f"WPE: {name}", number)
         if min(taps, delay, n_iter) < 1 or context < 0 or not floor > 0 or not loading >= 0:
             raise ShapeError(
                 f"WPE: taps={taps}, delay={delay}, n_iter={n_iter}, context={context}, floor={floor}, loading={loading} came;"

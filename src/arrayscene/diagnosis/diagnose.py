@@ -27,7 +27,7 @@ from arrayscene.diagnosis.hypothesis import Hypothesis
 from arrayscene.diagnosis.levels import relative_levels_db
 from arrayscene.diagnosis.orientation import Orientation, find_orientation
 from arrayscene.diagnosis.result import Diagnosis, Finding
-from arrayscene.diagnosis.sizing import Size, find_size
+from arrayscene.diagnosis.sizing import Size, find_size, may_be_of_another_size
 from arrayscene.diagnosis.symmetry import Order, isometries
 from arrayscene.diagnosis.tiles import tiles_of
 from arrayscene.diagnosis.timing import fit_few_delays
@@ -136,10 +136,11 @@ def diagnose(recording: Recording, *, azimuths: Sequence[float] | None = None, p
 
 
 def suspicion(recording: Recording) -> list[str]:
-    """Sentences on channels that seem to be in another order, inverted or late; none where nothing seems wrong.
+    """Sentences on channels that seem to be in another order, inverted or late, or on another array; none where all seems right.
 
     A cheap look at every recording, at no more than `QUICK_MICS` of its microphones and `QUICK_SECONDS` of its duration: where
-    the best of few orders, or some delays, are better than the array as it is, the whole search follows.
+    the best of few orders, or some delays, are better than the array as it is, the whole search follows. Sizes are looked for
+    where half or twice the array's is better, or nothing else explains the recording.
 
     Args:
         recording: working channels with their array.
@@ -162,14 +163,20 @@ def suspicion(recording: Recording) -> list[str]:
         found = _believed(evidence, quick_explanation(evidence, symmetries), LEAST_GAIN)
         if found == nothing and evidence.shortfall(nothing) > misfit_bound(array.n_mics) and not evidence.one_sided():
             found = _believed(evidence, fit_few_delays(evidence, nothing, PRICE), LEAST_GAIN)
-        if found == nothing:
+        least = LEAST_GAIN
+        if found != nothing:
+            found = explanation(evidence, symmetries, lambda step, fraction: None)
+            least = _least(evidence, found)
+            found = _believed(evidence, found, least)
+        if evidence.one_sided():
             return []
-        found = explanation(evidence, symmetries, lambda step, fraction: None)
-        least = _least(evidence, found)
-        found = _believed(evidence, found, least)
-        if evidence.one_sided() or is_misfit(evidence, found, evidence.shortfall(found)):
-            # What leaves so much unexplained only makes up for something else.
-            return []
+        misfit = is_misfit(evidence, found, evidence.shortfall(found))
+        if misfit or (found == nothing and may_be_of_another_size(evidence, nothing)):
+            # Orders and delays that leave so much unexplained only make up for something else.
+            found, size = _sized(evidence, found)
+            shortfall = evidence.shortfall(found) - size.gain
+            unexplained = shortfall if is_misfit(evidence, found, shortfall) else None
+            return [finding.message for finding in fit_findings(array, size, unexplained, corrected=False)[-1:]]
         return [finding.message for finding in channel_findings(evidence, found, found, least, recording, symmetries)]
 
 

@@ -45,31 +45,36 @@ class Size(NamedTuple):
         return max(self.scale, 1 / self.scale) >= LEAST_RATIO and self.gain > self.least
 
 
+def may_be_of_another_size(evidence: Evidence, hypothesis: Hypothesis) -> bool:
+    """Whether half or twice the file's size explains a recording better by what counts. Cost: two models of the array."""
+    return any(_gain(evidence, hypothesis, scale) > Size(scale, 0.0).least for scale in (0.5, 2.0))
+
+
 def find_size(evidence: Evidence, hypothesis: Hypothesis) -> Size:
     """The scale under which a hypothesis is likeliest.
 
     Cost: four to twenty models of the array and likelihoods.
     """
-    tiles = hypothesis.undo(evidence.tiles)
-    own = evidence.score(hypothesis)
-
-    def gain(scale: float) -> float:
-        if scale == 1.0:
-            return 0.0
-        # Waves that are slower by as much look to the array as if it were larger.
-        model = FieldModel(evidence.model.array, tiles.frequencies, speed_of_sound=SPEED_OF_SOUND / scale)
-        return float(model.log_likelihood(tiles).sum()) / max(tiles.n_audible, 1) - own
-
-    gains = {scale: gain(scale) for scale in (1.0, *NEAR_SCALES)}
+    gains = {scale: _gain(evidence, hypothesis, scale) for scale in (1.0, *NEAR_SCALES)}
     if max(gains.values()) > 0 or evidence.shortfall(hypothesis) > POOR:
-        gains |= {scale: gain(scale) for scale in FAR_SCALES}
+        gains |= {scale: _gain(evidence, hypothesis, scale) for scale in FAR_SCALES}
     best = max(gains, key=gains.__getitem__)
     if best == 1.0:
         return Size(1.0, 0.0)
     step = 1.3
     while step >= np.sqrt(REFINED):
         for scale in (best / step, best * step):
-            gains[scale] = gain(scale)
+            gains[scale] = _gain(evidence, hypothesis, scale)
         best = max(gains, key=gains.__getitem__)
         step = float(np.sqrt(step))
     return Size(best, gains[best])
+
+
+def _gain(evidence: Evidence, hypothesis: Hypothesis, scale: float) -> float:
+    """By how much a recording is likelier of an array that is larger by a scale."""
+    if scale == 1.0:
+        return 0.0
+    tiles = hypothesis.undo(evidence.tiles)
+    # Waves that are slower by as much look to the array as if it were larger.
+    model = FieldModel(evidence.model.array, tiles.frequencies, speed_of_sound=SPEED_OF_SOUND / scale)
+    return float(model.log_likelihood(tiles).sum()) / max(tiles.n_audible, 1) - evidence.score(hypothesis)

@@ -42,10 +42,8 @@ from arrayscene.kernels.wpe import prediction_filter, prediction_filter_torch
 
 __all__ = [
     "HALF_WIDTH",
-    "Compile every kernel and hold it to its torch statement on a small case; the sentence says how it went.",
     "Principal",
     "Whitened",
-    "",
     "add_pulses",
     "add_pulses_torch",
     "banded_weights",

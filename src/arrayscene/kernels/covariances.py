@@ -11,6 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from arrayscene.kernels.dispatch import FASTMATH, compiled
+from arrayscene.kernels.padding import copy_row, fill_frames, padded, room
+from arrayscene.kernels.vectors import add_rows, add_sums, fill, read, width, write, write_totals, zeros
+
+ROWS = 3
+"""Rows whose sums over frames are taken at once: each vector of the weights is loaded once for all."""
 
 
 def exact_covariance(frames: Tensor) -> Tensor:
@@ -144,86 +149,118 @@ def _exact(frames: NDArray[Any], R: NDArray[Any]) -> None:
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
 def _covariances(parts: NDArray[Any], weights: NDArray[Any], noise: NDArray[Any], V: NDArray[Any]) -> None:
-    level, products = np.empty(weights.shape[1]), np.empty((2, parts.shape[-1]), parts.dtype)
+    n_frames = parts.shape[-1]
+    y, products, sums = room_for_covariances(parts, 1)
+    rows = room(weights.shape[1], y.shape[1], parts)
     for f in range(len(parts)):
         if f < len(weights):
-            fill_level(weights[f], level)
-        fill_covariances(parts[f], weights[f if len(weights) > 1 else 0], level, noise[f], products, V[f])
+            for k in range(len(rows)):
+                copy_row(weights[f, k], rows[k])
+        fill_frames(parts[f], y)
+        fill_covariances(y, rows, n_frames, noise[f], products, sums, V[f])
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
-def fill_level(weights: NDArray[Any], level: NDArray[Any]) -> None:
-    """Mean over frames of weights (source, frame), into level (source,)."""
-    for k in range(len(weights)):
-        total = weights.dtype.type(0)
-        for t in range(weights.shape[1]):
-            total += weights[k, t]
-        level[k] = total / weights.shape[1]
+def room_for_covariances(parts: NDArray[Any], n_freqs: int) -> Any:
+    """Memory for rows that `fill_frames` makes of so many frequencies (freq, 2, mic, frame), and for `fill_covariances`."""
+    n_mics, length = parts.shape[2], padded(parts.shape[3], parts)
+    n_products = -(-n_mics * n_mics // ROWS) * ROWS
+    return room(n_freqs * 2 * n_mics, length, parts), room(n_products, length, parts), np.zeros(n_products, parts.dtype)
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
 def fill_covariances(
-    parts: NDArray[Any],
+    y: NDArray[Any],
     weights: NDArray[Any],
-    level: NDArray[Any],
+    n_frames: int,
     noise: NDArray[Any],
     products: NDArray[Any],
+    sums: NDArray[Any],
     V: NDArray[Any],
 ) -> None:
-    """Of one frequency: V (source, mic, mic) <- <w_k y y^H> + level_k N_k; products (2, frame) is room to work in."""
-    _, n_mics, n_frames = parts.shape
-    # Products of two channels serve all sources; rows of floats let the sums vectorise.
-    product_real, product_imag = products[0], products[1]
-    kind = parts.dtype.type
-    for i in range(n_mics):
-        a, b = parts[0, i], parts[1, i]
-        for j in range(i):
-            c, d = parts[0, j], parts[1, j]
-            for t in range(n_frames):
-                product_real[t] = a[t] * c[t] + b[t] * d[t]
-                product_imag[t] = b[t] * c[t] - a[t] * d[t]
-            for k in range(len(weights)):
-                row, real, imag = weights[k], kind(0), kind(0)
-                for t in range(n_frames):
-                    real += row[t] * product_real[t]
-                    imag += row[t] * product_imag[t]
-                value = complex(real / n_frames, imag / n_frames) + level[k] * noise[k % len(noise), i, j]
+    """Of one frequency: V (source, mic, mic) <- <w_k y y^H> + <w_k> N_k.
+
+    For rows y (2 mic, padded frame) of `n_frames` frames, and weights (source, padded frame) that are 0 beyond; `products` and
+    `sums` are room to work in.
+    """
+    n_mics = V.shape[1]
+    # Products of two channels serve all sources.
+    _fill_products(y, n_mics, products)
+    for k in range(len(V)):
+        row, level = weights[k], weights.dtype.type(0)
+        for t in range(len(row)):
+            level += row[t]
+        for p in range(0, len(products), ROWS):
+            sum_rows(row, products, p, sums)
+        p = 0
+        for i in range(n_mics):
+            for j in range(i + 1):
+                value = complex(sums[p], 0.0 if i == j else sums[p + 1])
+                value = (value + level * noise[k % len(noise), i, j]) / n_frames
                 V[k, j, i] = np.conj(value)
-                V[k, i, j] = value
-        for t in range(n_frames):
-            product_real[t] = a[t] * a[t] + b[t] * b[t]
-        for k in range(len(weights)):
-            row, real = weights[k], kind(0)
-            for t in range(n_frames):
-                real += row[t] * product_real[t]
-            V[k, i, i] = real / n_frames + level[k] * noise[k % len(noise), i, i].real
+                V[k, i, j] = complex(value.real, 0.0) if i == j else value
+                p += 1 if i == j else 2
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
+def _fill_products(y: NDArray[Any], n_mics: int, products: NDArray[Any]) -> None:
+    """Real and imaginary part of y_i y_j^* for j < i, then |y_i|^2, one i after the other."""
+    p = 0
+    for i in range(n_mics):
+        for j in range(i + 1):
+            for t in range(0, y.shape[1], width(y)):
+                a, b, c, d = read(y, (i, t)), read(y, (n_mics + i, t)), read(y, (j, t)), read(y, (n_mics + j, t))
+                write(products, (p, t), a * c + b * d)
+                if j < i:
+                    write(products, (p + 1, t), b * c - a * d)
+            p += 1 if i == j else 2
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
+def sum_rows(factor: NDArray[Any], rows: NDArray[Any], first: int, sums: NDArray[Any]) -> None:
+    """Put sum_t factor(t) rows(p, t) into sums(p) for `ROWS` p from the first on; the frames are `padded`."""
+    even, odd, step = zeros(rows, ROWS), zeros(rows, ROWS), width(rows)
+    for t in range(0, len(factor), 2 * step):
+        even = add_rows(even, read(factor, t), rows, (first, t))
+        odd = add_rows(odd, read(factor, t + step), rows, (first, t + step))
+    write_totals(add_sums(even, odd), sums, first)
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
 def _power(parts: NDArray[Any], W: NDArray[Any], power: NDArray[Any]) -> None:
-    outputs = np.empty((2, parts.shape[-1]), parts.dtype)
+    n_sources, n_mics, n_frames = W.shape[1], W.shape[2], parts.shape[-1]
+    y, total, w = (
+        room(2 * n_mics, padded(n_frames, parts), parts),
+        room(n_sources, padded(n_frames, parts), parts),
+        room_for_rows(W, parts),
+    )
     for f in range(len(parts)):
-        add_power(parts[f], W[f], outputs, power[f if len(power) > 1 else 0])
+        fill_frames(parts[f], y)
+        add_power(y, W[f], w, total)
+        if len(power) > 1 or f == len(parts) - 1:
+            for k in range(n_sources):
+                copy_row(total[k], power[min(f, len(power) - 1), k])
+            total[:] = 0
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
-def add_power(parts: NDArray[Any], W: NDArray[Any], outputs: NDArray[Any], power: NDArray[Any]) -> None:
-    """Of one frequency: power (source, frame) <- power + |W y|^2; outputs (2, frame) is room to work in."""
-    n_mics, n_frames = parts.shape[1:]
-    kind = parts.dtype.type
-    real, imag = outputs[0], outputs[1]
-    for k in range(len(W)):
+def room_for_rows(W: NDArray[Any], parts: NDArray[Any]) -> Any:
+    """Memory for a demixing matrix of one frequency in the precision of the recording."""
+    return np.empty((W.shape[1], W.shape[2], 2), parts.dtype)
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
+def add_power(y: NDArray[Any], W: NDArray[Any], w: NDArray[Any], power: NDArray[Any]) -> None:
+    """Of one frequency: power (source, padded frame) <- power + |W y|^2, for y (2 mic, padded frame); w is room to work in."""
+    n_sources, n_mics = W.shape
+    for k in range(n_sources):
         for m in range(n_mics):
-            a, b = kind(W[k, m].real), kind(W[k, m].imag)
-            c, d = parts[0, m], parts[1, m]
-            if m == 0:
-                for t in range(n_frames):
-                    real[t] = a * c[t] - b * d[t]
-                    imag[t] = a * d[t] + b * c[t]
-            else:
-                for t in range(n_frames):
-                    real[t] += a * c[t] - b * d[t]
-                    imag[t] += a * d[t] + b * c[t]
-        total = power[k]
-        for t in range(n_frames):
-            total[t] += real[t] * real[t] + imag[t] * imag[t]
+            w[k, m, 0], w[k, m, 1] = W[k, m].real, W[k, m].imag
+    none = fill(y, 0)
+    for k in range(n_sources):
+        for t in range(0, y.shape[1], width(y)):
+            real, imag = none, none
+            for m in range(n_mics):
+                a, b, c, d = fill(y, w[k, m, 0]), fill(y, w[k, m, 1]), read(y, (m, t)), read(y, (n_mics + m, t))
+                real, imag = real + a * c - b * d, imag + a * d + b * c
+            write(power, (k, t), read(power, (k, t)) + real * real + imag * imag)

@@ -11,15 +11,30 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from arrayscene.kernels.covariances import (
+    ROWS,
     add_power,
     fill_covariances,
-    fill_level,
     output_power_torch,
+    room_for_covariances,
+    room_for_rows,
     source_covariances_torch,
+    sum_rows,
 )
 from arrayscene.kernels.dispatch import FASTMATH, compiled
-from arrayscene.kernels.iss import iss_update_torch, steer
-from arrayscene.kernels.nmf import FLOOR, add_for_activations, fill_variance, multiply_by_step, step, update_spectra
+from arrayscene.kernels.iss import iss_update_torch, room_to_steer, steer
+from arrayscene.kernels.lanes import LANES
+from arrayscene.kernels.nmf import (
+    FLOOR,
+    add_for_activations,
+    fill_variances,
+    multiply_by_step,
+    pad_factors,
+    step,
+    sum_for_spectra,
+    unpad_factors,
+)
+from arrayscene.kernels.padding import copy_row, fill_frames, room
+from arrayscene.kernels.vectors import fill, read, width, write
 from arrayscene.kernels.whitening import Whitened
 
 
@@ -94,113 +109,163 @@ def _update(
     G: NDArray[Any],
     n_sweeps: int,
 ) -> None:
-    n_mics = Q.shape[1]
-    n_sources, _, n_frames = V.shape
+    n_mics, n_sources, n_frames = Q.shape[1], V.shape[0], V.shape[2]
     shared = len(G) == 1
-    room, row = np.empty((2, n_frames), parts.dtype), np.empty(n_mics, Q.dtype)
-    level, covariances = np.empty(n_mics), np.empty((n_mics, n_mics, n_mics), Q.dtype)
-    power, inverse = np.empty((n_mics, n_frames), parts.dtype), np.empty((n_mics, n_frames), parts.dtype)
-    ratio, R = np.empty_like(power), np.empty((n_sources, n_frames), parts.dtype)
-    found, expected = np.empty_like(R[0]), np.empty_like(R[0])
-    sum_found, sum_expected, G_found, G_expected = np.zeros_like(V), np.zeros_like(V), np.zeros_like(G), np.zeros_like(G)
-    for f in range(len(Q)):
-        place = 0 if shared else f
-        _fill_inverse(T[f], V, G[place], R, inverse)
-        fill_level(inverse, level)
-        fill_covariances(parts[f], inverse, level, noise[f], room, covariances)
-        steer(Q[f], covariances, n_sweeps, row)
-        power[:] = 0
-        add_power(parts[f], Q[f], room, power)
-        _fill_ratio(power, inverse, ratio)
+    frames, products, sums = room_for_covariances(parts, LANES)
+    spectra, activations = pad_factors(T, V)
+    length, steering, q = frames.shape[1], room_to_steer(n_mics, n_mics), room_for_rows(Q, parts)
+    covariances = np.empty((LANES, n_mics, n_mics, n_mics), Q.dtype)
+    # Of some frequencies, each with all sources or components, row by row.
+    R, found, expected = (
+        room(LANES * n_sources, length, parts),
+        room(LANES * n_sources, length, parts),
+        room(LANES * n_sources, length, parts),
+    )
+    inverses = room(LANES * n_mics, length, parts)
+    power, inverse, ratio = room(n_mics, length, parts), room(_whole(n_mics), length, parts), room(_whole(n_mics), length, parts)
+    sum_found, sum_expected, G_found, G_expected = (
+        np.zeros_like(activations),
+        np.zeros_like(activations),
+        np.zeros_like(G),
+        np.zeros_like(G),
+    )
+    T_found, T_expected = np.zeros_like(spectra[:LANES]), np.zeros_like(spectra[:LANES])
+    for start in range(0, len(Q), LANES):
+        n_freqs = min(LANES, len(Q) - start)
+        T_block = spectra[start : start + n_freqs]
         for k in range(n_sources):
-            _gather(G[place, k], ratio, inverse, found, expected)
-            update_spectra(T[f, k], V[k], found, expected)
-        _fill_inverse(T[f], V, G[place], R, inverse)
-        _fill_ratio(power, inverse, ratio)
-        _add_for_weights(R, ratio, inverse, G_found[place], G_expected[place])
+            fill_variances(T_block, activations, k, 0.0, R)
+        for f in range(n_freqs):
+            own, y = inverses[f * n_mics : (f + 1) * n_mics], frames[2 * f * n_mics : 2 * (f + 1) * n_mics]
+            _fill_inverse(R[f * n_sources : (f + 1) * n_sources], G[0 if shared else start + f], n_frames, own)
+            fill_frames(parts[start + f], y)
+            fill_covariances(y, own, n_frames, noise[start + f], products, sums, covariances[f])
+        steer(Q[start : start + n_freqs], covariances[:n_freqs], n_sweeps, *steering)
+        for f in range(n_freqs):
+            own, gains = inverses[f * n_mics : (f + 1) * n_mics], G[0 if shared else start + f]
+            y = frames[2 * f * n_mics : 2 * (f + 1) * n_mics]
+            power[:] = 0
+            add_power(y, Q[start + f], q, power)
+            _fill_ratio(power, own, ratio)
+            for k in range(n_sources):
+                _gather(gains[k], ratio, own, found[0], expected[0])
+                sum_for_spectra(activations, k, found[0], expected[0], T_found[f, k], T_expected[f, k])
+            # From here on the row of a component holds its power.
+            for m in range(n_mics):
+                copy_row(power[m], own[m])
+        multiply_by_step(T_block, T_found[:n_freqs], T_expected[:n_freqs])
+        for k in range(n_sources):
+            fill_variances(T_block, activations, k, 0.0, R)
+        for f in range(n_freqs):
+            variances, own, place = (
+                R[f * n_sources : (f + 1) * n_sources],
+                inverses[f * n_mics : (f + 1) * n_mics],
+                0 if shared else start + f,
+            )
+            _fill_inverse(variances, G[place], n_frames, inverse)
+            _fill_ratio(own, inverse, ratio)
+            _add_for_weights(variances, ratio, inverse, sums, G_found[place], G_expected[place])
+            if not shared:
+                multiply_by_step(G[place], G_found[place], G_expected[place])
+                _gather_all(own, variances, G[place], f, n_frames, inverse, ratio, found, expected)
         if not shared:
-            multiply_by_step(G[f], G_found[f], G_expected[f])
-            _add_frequency(power, T[f], V, G[f], R, inverse, ratio, found, expected, sum_found, sum_expected)
+            for k in range(n_sources):
+                add_for_activations(T_block, k, found, expected, sum_found, sum_expected)
     if shared:
         multiply_by_step(G[0], G_found[0], G_expected[0])
-        for f in range(len(Q)):
-            power[:] = 0
-            add_power(parts[f], Q[f], room, power)
-            _add_frequency(power, T[f], V, G[0], R, inverse, ratio, found, expected, sum_found, sum_expected)
-    multiply_by_step(V, sum_found, sum_expected)
+        for start in range(0, len(Q), LANES):
+            n_freqs = min(LANES, len(Q) - start)
+            T_block = spectra[start : start + n_freqs]
+            for k in range(n_sources):
+                fill_variances(T_block, activations, k, 0.0, R)
+            for f in range(n_freqs):
+                y = frames[: 2 * n_mics]
+                fill_frames(parts[start + f], y)
+                power[:] = 0
+                add_power(y, Q[start + f], q, power)
+                _gather_all(power, R[f * n_sources : (f + 1) * n_sources], G[0], f, n_frames, inverse, ratio, found, expected)
+            for k in range(n_sources):
+                add_for_activations(T_block, k, found, expected, sum_found, sum_expected)
+    multiply_by_step(activations, sum_found, sum_expected)
+    unpad_factors(spectra, activations, T, V)
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
+def _whole(n_mics: int) -> Any:
+    """So many rows and as few more as `sum_rows` goes through."""
+    return -(-n_mics // ROWS) * ROWS
 
 
 # Numba raises ZeroDivisionError unless told otherwise, and loops that may raise do not vectorise.
 @njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
-def _fill_inverse(T: NDArray[Any], V: NDArray[Any], G: NDArray[Any], R: NDArray[Any], inverse: NDArray[Any]) -> None:
-    """Of one frequency: R (source, frame) <- T V and inverse (component, frame) <- 1 / (G^T R + `FLOOR`)."""
+def _fill_inverse(R: NDArray[Any], G: NDArray[Any], n_frames: int, inverse: NDArray[Any]) -> None:
+    """Of one frequency: inverse (component, frame) <- 1 / (G^T R + `FLOOR`), R (source, frame); 0 where there are no frames."""
     n_sources, n_mics = G.shape
-    kind = inverse.dtype.type
-    for k in range(n_sources):
-        fill_variance(T[k], V[k], 0.0, R[k])
+    one, floor = fill(inverse, 1), fill(inverse, FLOOR)
     for m in range(n_mics):
-        row = inverse[m]
-        row[:] = kind(FLOOR)
-        for k in range(n_sources):
-            gain, variance = G[k, m], R[k]
-            for t in range(len(row)):
-                row[t] += gain * variance[t]
-        for t in range(len(row)):
-            row[t] = kind(1) / row[t]
+        for t in range(0, inverse.shape[1], width(inverse)):
+            value = floor
+            for k in range(n_sources):
+                value += fill(inverse, G[k, m]) * read(R, (k, t))
+            write(inverse, (m, t), one / value)
+        inverse[m, n_frames:] = 0
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
 def _fill_ratio(power: NDArray[Any], inverse: NDArray[Any], ratio: NDArray[Any]) -> None:
     """Of one frequency: ratio (component, frame) <- power / Y^2."""
-    for m in range(len(ratio)):
-        for t in range(ratio.shape[1]):
-            ratio[m, t] = power[m, t] * inverse[m, t] * inverse[m, t]
+    for m in range(len(power)):
+        for t in range(0, power.shape[1], width(power)):
+            own = read(inverse, (m, t))
+            write(ratio, (m, t), read(power, (m, t)) * own * own)
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
 def _gather(gains: NDArray[Any], ratio: NDArray[Any], inverse: NDArray[Any], found: NDArray[Any], expected: NDArray[Any]) -> None:
     """What a source's variance is to find and to expect (frame,), from all components with its gains (component,) there."""
-    found[:], expected[:] = 0, 0
-    for m in range(len(gains)):
-        gain, upper, lower = gains[m], ratio[m], inverse[m]
-        for t in range(len(found)):
-            found[t] += gain * upper[t]
-            expected[t] += gain * lower[t]
+    none = fill(found, 0)
+    for t in range(0, len(found), width(found)):
+        upper, lower = none, none
+        for m in range(len(gains)):
+            gain = fill(found, gains[m])
+            upper, lower = upper + gain * read(ratio, (m, t)), lower + gain * read(inverse, (m, t))
+        write(found, t, upper)
+        write(expected, t, lower)
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
 def _add_for_weights(
-    R: NDArray[Any], ratio: NDArray[Any], inverse: NDArray[Any], found: NDArray[Any], expected: NDArray[Any]
+    R: NDArray[Any],
+    ratio: NDArray[Any],
+    inverse: NDArray[Any],
+    sums: NDArray[Any],
+    found: NDArray[Any],
+    expected: NDArray[Any],
 ) -> None:
     """Add what one frequency contributes to found and expected (source, component) of the spatial weights."""
-    kind = R.dtype.type
-    for k in range(found.shape[0]):
-        for m in range(found.shape[1]):
-            variance, upper_row, lower_row, upper, lower = R[k], ratio[m], inverse[m], kind(0), kind(0)
-            for t in range(len(variance)):
-                upper += variance[t] * upper_row[t]
-                lower += variance[t] * lower_row[t]
-            found[k, m] += upper
-            expected[k, m] += lower
+    n_sources, n_mics = found.shape
+    for k in range(n_sources):
+        for rows, result in ((ratio, found), (inverse, expected)):
+            for m in range(0, n_mics, ROWS):
+                sum_rows(R[k], rows, m, sums)
+            for m in range(n_mics):
+                result[k, m] += sums[m]
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
-def _add_frequency(
+def _gather_all(
     power: NDArray[Any],
-    T: NDArray[Any],
-    V: NDArray[Any],
-    G: NDArray[Any],
     R: NDArray[Any],
+    G: NDArray[Any],
+    f: int,
+    n_frames: int,
     inverse: NDArray[Any],
     ratio: NDArray[Any],
     found: NDArray[Any],
     expected: NDArray[Any],
-    sum_found: NDArray[Any],
-    sum_expected: NDArray[Any],
 ) -> None:
-    """Add what one frequency contributes to found and expected (source, basis, frame) of the activations."""
-    _fill_inverse(T, V, G, R, inverse)
+    """What the variances of all sources are to find and to expect at one frequency, the f-th of some."""
+    _fill_inverse(R, G, n_frames, inverse)
     _fill_ratio(power, inverse, ratio)
-    for k in range(len(V)):
-        _gather(G[k], ratio, inverse, found, expected)
-        add_for_activations(T[k], found, expected, sum_found[k], sum_expected[k])
+    for k in range(len(G)):
+        _gather(G[k], ratio, inverse, found[f * len(G) + k], expected[f * len(G) + k])

@@ -13,13 +13,26 @@ from torch import Tensor
 from arrayscene.kernels.covariances import (
     add_power,
     fill_covariances,
-    fill_level,
     output_power_torch,
+    room_for_covariances,
+    room_for_rows,
     source_covariances_torch,
 )
 from arrayscene.kernels.dispatch import FASTMATH, compiled
-from arrayscene.kernels.iss import iss_update_torch, steer
-from arrayscene.kernels.nmf import FLOOR, add_for_activations, fill_variance, multiply_by_step, step, update_spectra
+from arrayscene.kernels.iss import iss_update_torch, room_to_steer, steer
+from arrayscene.kernels.lanes import LANES
+from arrayscene.kernels.nmf import (
+    FLOOR,
+    add_for_activations,
+    fill_variances,
+    multiply_by_step,
+    pad_factors,
+    step,
+    sum_for_spectra,
+    unpad_factors,
+)
+from arrayscene.kernels.padding import copy_row, fill_frames, room
+from arrayscene.kernels.vectors import fill, read, width, write
 from arrayscene.kernels.whitening import Whitened
 
 
@@ -91,45 +104,84 @@ def _update(
     tail: float,
     n_sweeps: int,
 ) -> None:
-    n_sources, n_mics = W.shape[1:]
-    n_frames = parts.shape[-1]
-    kind = parts.dtype.type
-    share, keep = kind(tail), kind(1 - tail)
-    room, row = np.empty((2, n_frames), parts.dtype), np.empty(n_mics, W.dtype)
-    level, covariances = np.empty(n_sources), np.empty((n_sources, n_mics, n_mics), W.dtype)
-    power, weights = np.empty((n_sources, n_frames), parts.dtype), np.empty((n_sources, n_frames), parts.dtype)
-    R, found, expected = np.empty_like(power), np.empty(n_frames, parts.dtype), np.empty(n_frames, parts.dtype)
-    sum_found, sum_expected = np.zeros_like(V), np.zeros_like(V)
-    for f in range(len(W)):
-        power[:] = 0
-        if tail > 0:
-            add_power(parts[f], W[f], room, power)
+    (n_sources, n_mics), n_frames = W.shape[1:], parts.shape[-1]
+    frames, products, sums = room_for_covariances(parts, LANES)
+    spectra, activations = pad_factors(T, V)
+    length, steering, w = frames.shape[1], room_to_steer(n_sources, n_mics), room_for_rows(W, parts)
+    covariances = np.empty((LANES, n_sources, n_mics, n_mics), W.dtype)
+    # Of some frequencies, each with all sources, row by row.
+    inverse, found, expected = (
+        room(LANES * n_sources, length, parts),
+        room(LANES * n_sources, length, parts),
+        room(LANES * n_sources, length, parts),
+    )
+    power, weights = room(n_sources, length, parts), room(n_sources, length, parts)
+    sum_found, sum_expected = np.zeros_like(activations), np.zeros_like(activations)
+    T_found, T_expected = np.zeros_like(spectra[:LANES]), np.zeros_like(spectra[:LANES])
+    for start in range(0, len(W), LANES):
+        n_freqs = min(LANES, len(W) - start)
+        T_block = spectra[start : start + n_freqs]
+        _fill_inverse(T_block, activations, n_frames, inverse)
+        for f in range(n_freqs):
+            own, y = inverse[f * n_sources : (f + 1) * n_sources], frames[2 * f * n_mics : 2 * (f + 1) * n_mics]
+            fill_frames(parts[start + f], y)
+            if tail > 0:
+                power[:] = 0
+                add_power(y, W[start + f], w, power)
+                _fill_weights(own, power, tail, weights)
+                own = weights
+            fill_covariances(y, own, n_frames, noise[start + f], products, sums, covariances[f])
+        steer(W[start : start + n_freqs], covariances[:n_freqs], n_sweeps, *steering)
+        for f in range(n_freqs):
+            own, y = found[f * n_sources : (f + 1) * n_sources], frames[2 * f * n_mics : 2 * (f + 1) * n_mics]
+            own[:] = 0
+            add_power(y, W[start + f], w, own)
+            for k in range(n_sources):
+                # The power itself is still needed.
+                copy_row(own[k], weights[k])
+                _to_ratio(weights[k], inverse[f * n_sources + k], tail)
+                sum_for_spectra(activations, k, weights[k], inverse[f * n_sources + k], T_found[f, k], T_expected[f, k])
+        multiply_by_step(T_block, T_found[:n_freqs], T_expected[:n_freqs])
+        _fill_inverse(T_block, activations, n_frames, expected)
+        for row in range(n_freqs * n_sources):
+            _to_ratio(found[row], expected[row], tail)
         for k in range(n_sources):
-            fill_variance(T[f, k], V[k], FLOOR, R[k])
-            for t in range(n_frames):
-                weights[k, t] = kind(1) / (keep * R[k, t] + share * power[k, t])
-        fill_level(weights, level)
-        fill_covariances(parts[f], weights, level, noise[f], room, covariances)
-        steer(W[f], covariances, n_sweeps, row)
-        power[:] = 0
-        add_power(parts[f], W[f], room, power)
-        for k in range(n_sources):
-            _fill_ratios(power[k], R[k], share, keep, found, expected)
-            update_spectra(T[f, k], V[k], found, expected)
-            fill_variance(T[f, k], V[k], FLOOR, R[k])
-            _fill_ratios(power[k], R[k], share, keep, found, expected)
-            add_for_activations(T[f, k], found, expected, sum_found[k], sum_expected[k])
-    multiply_by_step(V, sum_found, sum_expected)
+            add_for_activations(T_block, k, found, expected, sum_found, sum_expected)
+    multiply_by_step(activations, sum_found, sum_expected)
+    unpad_factors(spectra, activations, T, V)
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
-def _fill_ratios(
-    power: NDArray[Any], R: NDArray[Any], share: float, keep: float, found: NDArray[Any], expected: NDArray[Any]
-) -> None:
-    """Of one output at one frequency, (frame,): found <- |y|^2 / (R Q), expected <- 1 / R."""
-    kind = power.dtype.type
-    for t in range(len(power)):
-        Q = keep * R[t] + share * power[t]
-        inverse = kind(1) / (R[t] * Q)
-        found[t] = power[t] * inverse
-        expected[t] = Q * inverse
+def _fill_inverse(T: NDArray[Any], V: NDArray[Any], n_frames: int, inverse: NDArray[Any]) -> None:
+    """Rows f n_sources + k of `inverse` <- 1 / R of some frequencies and all sources; 0 where there are no frames."""
+    n_freqs, n_sources, _ = T.shape
+    for k in range(n_sources):
+        fill_variances(T, V, k, FLOOR, inverse)
+    one = fill(inverse, 1)
+    for row in range(n_freqs * n_sources):
+        for t in range(0, inverse.shape[1], width(inverse)):
+            write(inverse, (row, t), one / read(inverse, (row, t)))
+        inverse[row, n_frames:] = 0
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
+def _fill_weights(inverse: NDArray[Any], power: NDArray[Any], tail: float, weights: NDArray[Any]) -> None:
+    """1 / Q = 1 / (R (1 - tail + tail |y|^2 / R)), of one frequency."""
+    share, keep = fill(weights, tail), fill(weights, 1 - tail)
+    for k in range(len(weights)):
+        for t in range(0, weights.shape[1], width(weights)):
+            own = read(inverse, (k, t))
+            write(weights, (k, t), own / (keep + share * read(power, (k, t)) * own))
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
+def _to_ratio(power: NDArray[Any], inverse: NDArray[Any], tail: float) -> None:
+    """|y|^2 / (R Q) in place of |y|^2, of one output at one frequency, with 1 / R."""
+    share, keep = fill(power, tail), fill(power, 1 - tail)
+    for t in range(0, len(power), width(power)):
+        own = read(inverse, t)
+        ratio = read(power, t) * own
+        if tail > 0:
+            write(power, t, ratio * own / (keep + share * ratio))
+        else:
+            write(power, t, ratio * own)

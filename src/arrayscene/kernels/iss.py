@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from arrayscene.kernels.dispatch import FASTMATH, compiled
+from arrayscene.kernels.lanes import LANES, load, store
 from arrayscene.kernels.rows import by_frequency
+from arrayscene.kernels.vectors import fill, maximum, read, root, width, write
 
 
 def iss_update(W: Tensor, V: Tensor, n_sweeps: int = 1) -> Tensor:
@@ -49,40 +51,66 @@ def iss_update_torch(W: Tensor, V: Tensor, n_sweeps: int = 1) -> Tensor:
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
 def _update(rows: NDArray[Any], covariances: NDArray[Any], n_sweeps: int) -> None:
-    row = np.empty(rows.shape[2], np.complex128)
-    for f in range(len(rows)):
-        steer(rows[f], covariances[f], n_sweeps, row)
+    n_freqs, n_sources, n_mics = rows.shape
+    W, V, row = room_to_steer(n_sources, n_mics)
+    for start in range(0, n_freqs, LANES):
+        steer(rows[start : start + LANES], covariances[start : start + LANES], n_sweeps, W, V, row)
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
+def room_to_steer(n_sources: int, n_mics: int) -> Any:
+    """Memory for `steer` to work in."""
+    V = np.empty((n_sources, 2, n_mics, n_mics, LANES))
+    return np.empty((2, n_sources, n_mics, LANES)), V, np.empty((2, n_mics, LANES))
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
+def steer(
+    rows: NDArray[Any], covariances: NDArray[Any], n_sweeps: int, W: NDArray[Any], V: NDArray[Any], row: NDArray[Any]
+) -> None:
+    """Sweeps over (freq, source, mic) of at most `LANES` frequencies, with covariances (freq, source, mic, mic)."""
+    load(rows, W)
+    for k in range(len(V)):
+        load(covariances[:, k], V[k])
+    for lane in range(0, LANES, width(W)):
+        for update in range(n_sweeps * len(V)):
+            _steer_by(W, V, update % len(V), lane, row)
+    store(W, rows)
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
-def steer(W: NDArray[Any], covariances: NDArray[Any], n_sweeps: int, row: NDArray[Any]) -> None:
-    """Sweeps over W (source, mic) of one frequency; row (mic,) is room to work in."""
-    n_sources, n_mics = W.shape
-    tiny = np.finfo(np.float64).tiny
-    for update in range(n_sweeps * n_sources):
-        k = update % n_sources
-        row[:] = W[k]
-        own = 0.0
-        # In real numbers: the compiler's complex ones take a quarter longer.
-        for m in range(n_sources):
-            power, cross_real, cross_imag = 0.0, 0.0, 0.0
-            for i in range(n_mics):
-                real, imag = 0.0, 0.0
-                for j in range(n_mics):
-                    R, w = covariances[m, i, j], row[j]
-                    real += R.real * w.real + R.imag * w.imag
-                    imag += R.imag * w.real - R.real * w.imag
-                a, b = row[i], W[m, i]
-                power += a.real * real - a.imag * imag
-                cross_real += b.real * real - b.imag * imag
-                cross_imag += b.real * imag + b.imag * real
-            inverse = 1 / max(power, tiny)
-            if m == k:
-                own = np.sqrt(inverse)
-            else:
-                cross_real, cross_imag = cross_real * inverse, cross_imag * inverse
-                for i in range(n_mics):
-                    a = row[i]
-                    W[m, i] -= complex(cross_real * a.real - cross_imag * a.imag, cross_real * a.imag + cross_imag * a.real)
+def _steer_by(W: NDArray[Any], V: NDArray[Any], k: int, lane: int, row: NDArray[Any]) -> None:
+    """Take row k out of all rows, of the frequencies in one vector of lanes."""
+    _, n_sources, n_mics, _ = W.shape
+    none, one, tiny = fill(W, 0), fill(W, 1), fill(W, np.finfo(np.float64).tiny)
+    own = one
+    for i in range(n_mics):
+        write(row, (0, i, lane), read(W, (0, k, i, lane)))
+        write(row, (1, i, lane), read(W, (1, k, i, lane)))
+    for m in range(n_sources):
+        power, cross_real, cross_imag = none, none, none
         for i in range(n_mics):
-            W[k, i] = own * row[i]
+            real, imag = none, none
+            for j in range(n_mics):
+                a, b, c, d = (
+                    read(V, (m, 0, i, j, lane)),
+                    read(V, (m, 1, i, j, lane)),
+                    read(row, (0, j, lane)),
+                    read(row, (1, j, lane)),
+                )
+                real, imag = real + a * c + b * d, imag + b * c - a * d
+            a, b, c, d = read(row, (0, i, lane)), read(row, (1, i, lane)), read(W, (0, m, i, lane)), read(W, (1, m, i, lane))
+            power += a * real - b * imag
+            cross_real, cross_imag = cross_real + c * real - d * imag, cross_imag + c * imag + d * real
+        inverse = one / maximum(power, tiny)
+        if m == k:
+            own = root(inverse)
+        else:
+            cross_real, cross_imag = cross_real * inverse, cross_imag * inverse
+            for i in range(n_mics):
+                a, b = read(row, (0, i, lane)), read(row, (1, i, lane))
+                write(W, (0, m, i, lane), read(W, (0, m, i, lane)) - (cross_real * a - cross_imag * b))
+                write(W, (1, m, i, lane), read(W, (1, m, i, lane)) - (cross_real * b + cross_imag * a))
+    for i in range(n_mics):
+        write(W, (0, k, i, lane), own * read(row, (0, i, lane)))
+        write(W, (1, k, i, lane), own * read(row, (1, i, lane)))

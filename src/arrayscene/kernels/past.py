@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from arrayscene.kernels.dispatch import FASTMATH, compiled
+from arrayscene.kernels.padding import padded
+from arrayscene.kernels.vectors import add_scaled, fill, read, width, write, zeros
 
 
 def filter_past(frames: Tensor, G: Tensor, delay: int) -> Tensor:
@@ -55,34 +57,61 @@ def _filter_items(frames: NDArray[Any], filters: NDArray[Any], outputs: NDArray[
     n_items, n_sources, n_frames = outputs.shape
     n_mics, n_seen = frames.shape[1:]
     real_type = filters.real.dtype
-    y = np.empty((n_mics, n_seen), real_type), np.empty((n_mics, n_seen), real_type)
-    x = np.empty((n_sources, n_frames), real_type), np.empty((n_sources, n_frames), real_type)
+    length = padded(n_frames, filters.real)
+    n_padded = n_seen - n_frames + length
+    y = np.zeros((n_mics, n_padded), real_type), np.zeros((n_mics, n_padded), real_type)
+    x = np.empty((n_sources, length), real_type), np.empty((n_sources, length), real_type)
+    G = np.zeros((2, filters.shape[2], n_sources + 1), real_type)
     for item in range(n_items):
         for m in range(n_mics):
             for t in range(n_seen):
                 y[0][m, t], y[1][m, t] = frames[item, m, t].real, frames[item, m, t].imag
-        filter_parts(y, 0, filters[item], x)
+        split_coefficients(filters[item], G)
+        filter_parts(y, 0, G, x)
         for k in range(n_sources):
             for t in range(n_frames):
                 outputs[item, k, t] = complex(x[0][k, t], x[1][k, t])
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
-def filter_parts(y: Any, spare: int, G: NDArray[Any], x: Any) -> None:
-    """G y~ of one frequency; y (mic, spare + delay + taps - 1 + frame) and x (source, frame) as real and imaginary parts."""
-    n_mics, (n_sources, n) = len(y[0]), G.shape
-    latest = spare + n // n_mics - 1
-    x[0][:], x[1][:] = 0, 0
-    for k in range(n_sources):
-        for i in range(n):
-            m, first = i % n_mics, latest - i // n_mics
-            _add_filtered(y[0][m, first:], y[1][m, first:], G[k, i], x[0][k], x[1][k])
+def split_coefficients(filters: NDArray[Any], G: NDArray[Any]) -> None:
+    """Put the parts of (source, tap mic) into (2, tap mic, source), with room for one source more, which stays 0."""
+    for k in range(len(filters)):
+        for i in range(filters.shape[1]):
+            G[0, i, k], G[1, i, k] = filters[k, i].real, filters[k, i].imag
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
-def _add_filtered(a: NDArray[Any], b: NDArray[Any], g: Any, x_real: NDArray[Any], x_imag: NDArray[Any]) -> None:
-    """Add g z to x for z = a + b i."""
-    p, q = g.real, g.imag
-    for t in range(len(x_real)):
-        x_real[t] += p * a[t] - q * b[t]
-        x_imag[t] += p * b[t] + q * a[t]
+def filter_parts(y: Any, spare: int, G: NDArray[Any], x: Any) -> None:
+    """G y~ of one frequency.
+
+    Real and imaginary parts apart: y (mic, spare + delay + taps - 1 + frame) and x (source, frame) with `padded` frames, G as
+    `split_coefficients` puts it.
+    """
+    (y_real, y_imag), (x_real, x_imag) = y, x
+    n_mics, (n_sources, n_frames), n, step = len(y_real), x_real.shape, G.shape[1], width(x_real)
+    latest = spare + n // n_mics - 1
+    none = fill(x_real, 0)
+    # Two outputs and two vectors of frames at once: each coefficient and each frame that is loaded serves twice.
+    for k in range(0, n_sources, 2):
+        for t in range(0, n_frames, 2 * step):
+            real, imag, next_real, next_imag = zeros(x_real, 2), zeros(x_real, 2), zeros(x_real, 2), zeros(x_real, 2)
+            for tap in range(n // n_mics):
+                place = t + latest - tap
+                for m in range(n_mics):
+                    i = tap * n_mics + m
+                    a, b = read(y_real, (m, place)), read(y_imag, (m, place))
+                    real, imag = add_scaled(real, G, (0, i, k), a), add_scaled(imag, G, (0, i, k), b)
+                    real, imag = add_scaled(real, G, (1, i, k), none - b), add_scaled(imag, G, (1, i, k), a)
+                    a, b = read(y_real, (m, place + step)), read(y_imag, (m, place + step))
+                    next_real, next_imag = add_scaled(next_real, G, (0, i, k), a), add_scaled(next_imag, G, (0, i, k), b)
+                    next_real, next_imag = add_scaled(next_real, G, (1, i, k), none - b), add_scaled(next_imag, G, (1, i, k), a)
+            write(x_real, (k, t), real[0])
+            write(x_imag, (k, t), imag[0])
+            write(x_real, (k, t + step), next_real[0])
+            write(x_imag, (k, t + step), next_imag[0])
+            if k + 1 < n_sources:
+                write(x_real, (k + 1, t), real[1])
+                write(x_imag, (k + 1, t), imag[1])
+                write(x_real, (k + 1, t + step), next_real[1])
+                write(x_imag, (k + 1, t + step), next_imag[1])

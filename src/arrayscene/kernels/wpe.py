@@ -11,10 +11,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from arrayscene.kernels.dispatch import FASTMATH, compiled
-from arrayscene.kernels.past import filter_parts, stacked_past
+from arrayscene.kernels.padding import padded, room
+from arrayscene.kernels.past import filter_parts, split_coefficients, stacked_past
+from arrayscene.kernels.prediction import empty_system, solve_loaded
+from arrayscene.kernels.vectors import WIDE, add_shifted, add_sums, fill, read, width, write_totals, zeros
 
-LANES = 16
-"""Frames are padded to a multiple of this, so that no sum over them ends in single steps."""
+MOST = 10 if WIDE else 6
+"""Sums that fit into the processor's registers, real and imaginary parts, beside what they are made of."""
+
+HALF = MOST // 2
+
+STRETCH = 16
+"""Vectors of frames that are summed before their sum is added to those before: shorter sums round less."""
 
 
 def prediction_filter(y: Tensor, taps: int, delay: int, n_iter: int, context: int, floor: float, loading: float) -> Tensor:
@@ -75,165 +83,130 @@ def _moving_mean(power: Tensor, context: int) -> Tensor:
     return ((total[..., last] - total[..., first]) / (last - first)).to(power.dtype)
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
 def _filters(
     frames: NDArray[Any], filters: NDArray[Any], taps: int, delay: int, n_iter: int, context: int, floor: float, loading: float
 ) -> None:
     n_items, n_mics, n_frames = frames.shape
-    lead, length = delay + taps, -(-n_frames // LANES) * LANES
     real_type = frames.real.dtype
+    lead, length = padded(delay + taps, frames.real), padded(n_frames, frames.real)
     # Real and imaginary parts apart, silence before and after: sums over frames vectorise, and no tap is a special case.
-    y = np.zeros((n_mics, lead + length), real_type), np.zeros((n_mics, lead + length), real_type)
+    n_seen = padded(lead + length + MOST, frames.real)
+    y = room(n_mics, n_seen, frames.real), room(n_mics, n_seen, frames.real)
     x = np.zeros((n_mics, length), real_type), np.zeros((n_mics, length), real_type)
-    power, weights = np.zeros(length, real_type), np.zeros(lead + length + 1, real_type)
-    products = np.empty(length, real_type), np.empty(length, real_type)
-    n = taps * n_mics
+    power, weights = np.zeros(length, real_type), np.zeros(lead + length + MOST, real_type)
+    sums, G = np.zeros((2, MOST)), np.zeros((2, taps * n_mics, n_mics + 1), real_type)
     # R and P^H side by side, in double precision: R is nearly singular where microphones hear nearly the same.
-    system, factor = (
-        (np.zeros((n, n + n_mics)), np.zeros((n, n + n_mics))),
-        (np.zeros((n, n + n_mics)), np.zeros((n, n + n_mics))),
-    )
+    system, factor = empty_system(taps * n_mics, n_mics), empty_system(taps * n_mics, n_mics)
     for item in range(n_items):
         for m in range(n_mics):
             for t in range(n_frames):
                 y[0][m, lead + t], y[1][m, lead + t] = frames[item, m, t].real, frames[item, m, t].imag
         for iteration in range(n_iter):
             if iteration:
-                filter_parts(y, 1, filters[item], x)
+                split_coefficients(filters[item], G)
+                filter_parts(y, lead - delay - taps + 1, G, x)
             else:
                 x[0][:], x[1][:] = 0, 0
             power[:] = 0
             for m in range(n_mics):
                 for t in range(n_frames):
                     a, b = y[0][m, lead + t] - x[0][m, t], y[1][m, lead + t] - x[1][m, t]
-                    power[t] += (a * a + b * b) / n_mics
-            _inverse(power[:n_frames], weights, context, floor)
-            _correlate(y, weights, taps, delay, products, system)
-            _solve(system, factor, filters[item], loading, np.finfo(real_type).tiny * 1e6)
+                    power[t] += a * a + b * b
+            _inverse(power[:n_frames], n_mics, weights, context, floor)
+            _correlate(y, lead, weights, taps, delay, sums, system)
+            solve_loaded(system, factor, filters[item], loading, np.finfo(real_type).tiny * 1e6)
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
-def _inverse(power: NDArray[Any], weights: NDArray[Any], context: int, floor: float) -> None:
-    """1 / lambda."""
-    n_frames, mean = len(power), 0.0
+@njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
+def _inverse(power: NDArray[Any], n_mics: int, weights: NDArray[Any], context: int, floor: float) -> None:
+    """1 / lambda, lambda the mean power over microphones and frames around each."""
+    n_frames, mean, kind = len(power), 0.0, weights.dtype.type
     for t in range(n_frames):
-        total, first, last = 0.0, max(t - context, 0), min(t + context + 1, n_frames)
-        for u in range(first, last):
-            total += power[u]
-        weights[t] = total / (last - first)
+        weights[t] = power[t] / kind(n_mics)
+    if context:
+        for t in range(n_frames):
+            total, first, last = 0.0, max(t - context, 0), min(t + context + 1, n_frames)
+            for u in range(first, last):
+                total += power[u]
+            weights[t] = total / ((last - first) * n_mics)
+    for t in range(n_frames):
         mean += weights[t]
-    least = weights.dtype.type(floor * mean / n_frames + np.finfo(weights.dtype).tiny * 1e6)
+    least = kind(floor * mean / n_frames + np.finfo(weights.dtype).tiny * 1e6)
     for t in range(n_frames):
-        weights[t] = 1 / max(weights[t], least)
+        weights[t] = kind(1) / max(weights[t], least)
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
-def _correlate(y: Any, weights: NDArray[Any], taps: int, delay: int, products: Any, system: Any) -> None:
-    """P^H and the upper half of R."""
-    n_mics, lead, n = len(y[0]), delay + taps, len(system[0])
-    sums = np.empty(taps + 1), np.empty(taps + 1)
+def _correlate(y: Any, lead: int, weights: NDArray[Any], taps: int, delay: int, sums: NDArray[Any], system: Any) -> None:
+    """P^H and the upper half of R, from y that begins `lead` frames before the first."""
+    n_mics, n = len(y[0]), len(system[0])
     for m in range(n_mics):
-        now = y[0][m, lead:], y[1][m, lead:]
         for p in range(n_mics):
             for lag in range(0 if p >= m else 1, taps):
-                earlier = y[0][p, lead - lag :], y[1][p, lead - lag :]
-                _products_and_sums(now, earlier, weights[delay:], products, sums)
-                for k in range(2, taps - lag, 2):
-                    _sums(products, weights[delay + k :], (sums[0][k:], sums[1][k:]))
-                for k in range(taps - lag):
-                    row, column = k * n_mics + m, (k + lag) * n_mics + p
-                    system[0][row, column], system[1][row, column] = sums[0][k], sums[1][k]
-        for t in range(len(products[0])):
-            products[0][t], products[1][t] = weights[t] * now[0][t], weights[t] * now[1][t]
-        for p in range(n_mics):
-            for k in range(0, taps, 2):
-                start = taps - k - 1
-                _two_lags(products, (y[0][p, start:], y[1][p, start:]), (sums[0][k:], sums[1][k:]))
-            for k in range(taps):
-                system[0][k * n_mics + p, n + m], system[1][k * n_mics + p, n + m] = sums[0][k], -sums[1][k]
+                for k in range(0, taps - lag, MOST):
+                    count = min(taps - lag - k, MOST)
+                    _sum_under_shifted_weights(y, m, p, lead, lag, weights, delay + k, count, sums)
+                    for i in range(count):
+                        row, column = (k + i) * n_mics + m, (k + i + lag) * n_mics + p
+                        system[0][row, column], system[1][row, column] = sums[0, i], sums[1, i]
+            for k in range(0, taps, HALF):
+                count = min(taps - k, HALF)
+                _sum_lags(y, m, p, lead, delay + k + count - 1, weights, sums)
+                for i in range(count):
+                    row = (k + count - 1 - i) * n_mics + p
+                    system[0][row, n + m], system[1][row, n + m] = sums[0, i], -sums[1, i]
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
-def _products_and_sums(now: Any, earlier: Any, weights: NDArray[Any], products: Any, sums: Any) -> None:
-    """Products y_m y_p* of frames and earlier ones, and their sums under the weights and under those one frame later."""
-    (a, b), (c, d), (real, imag), later = now, earlier, products, weights[1:]
-    zero = real.dtype.type(0)
-    first_real, first_imag, second_real, second_imag = zero, zero, zero, zero
-    for t in range(len(real)):
-        x, z = a[t] * c[t] + b[t] * d[t], b[t] * c[t] - a[t] * d[t]
-        real[t], imag[t] = x, z
-        first_real += x * weights[t]
-        first_imag += z * weights[t]
-        second_real += x * later[t]
-        second_imag += z * later[t]
-    sums[0][0], sums[1][0], sums[0][1], sums[1][1] = first_real, first_imag, second_real, second_imag
+def _sum_under_shifted_weights(
+    y: Any, m: int, p: int, lead: int, lag: int, weights: NDArray[Any], shift: int, count: int, sums: NDArray[Any]
+) -> None:
+    """sum_t w(t + shift + i) y_m(t) y_p(t - lag)^* for i = 0 ... count - 1: each product is made once."""
+    if count > 8:
+        _sum_products(zeros(weights, 10), y, m, p, lead, lag, weights, shift, sums)
+    elif count > 6:
+        _sum_products(zeros(weights, 8), y, m, p, lead, lag, weights, shift, sums)
+    elif count > 4:
+        _sum_products(zeros(weights, 6), y, m, p, lead, lag, weights, shift, sums)
+    elif count > 2:
+        _sum_products(zeros(weights, 4), y, m, p, lead, lag, weights, shift, sums)
+    else:
+        _sum_products(zeros(weights, 2), y, m, p, lead, lag, weights, shift, sums)
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
-def _sums(products: Any, weights: NDArray[Any], sums: Any) -> None:
-    """Sums of the products under the weights and under those one frame later, together: each product is loaded once."""
-    (real, imag), later = products, weights[1:]
-    zero = real.dtype.type(0)
-    first_real, first_imag, second_real, second_imag = zero, zero, zero, zero
-    for t in range(len(real)):
-        first_real += real[t] * weights[t]
-        first_imag += imag[t] * weights[t]
-        second_real += real[t] * later[t]
-        second_imag += imag[t] * later[t]
-    sums[0][0], sums[1][0], sums[0][1], sums[1][1] = first_real, first_imag, second_real, second_imag
+def _sum_products(
+    none: Any, y: Any, m: int, p: int, lead: int, lag: int, weights: NDArray[Any], shift: int, sums: NDArray[Any]
+) -> None:
+    """The same for as many i as there are zeros in `none`."""
+    (real, imag), (sum_real, sum_imag), n_frames = y, (none, none), len(weights) - lead - MOST
+    for first in range(0, n_frames, STRETCH * width(weights)):
+        part_real, part_imag = none, none
+        for t in range(first, min(first + STRETCH * width(weights), n_frames), width(weights)):
+            a, b = read(real, (m, lead + t)), read(imag, (m, lead + t))
+            c, d = read(real, (p, lead + t - lag)), read(imag, (p, lead + t - lag))
+            part_real = add_shifted(part_real, a * c + b * d, weights, t + shift)
+            part_imag = add_shifted(part_imag, b * c - a * d, weights, t + shift)
+        sum_real, sum_imag = add_sums(sum_real, part_real), add_sums(sum_imag, part_imag)
+    write_totals(sum_real, sums, (0, 0))
+    write_totals(sum_imag, sums, (1, 0))
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
-def _two_lags(now: Any, earlier: Any, sums: Any) -> None:
-    """sum_t a(t) c(t + 1)^* and sum_t a(t) c(t)^*."""
-    (a, b), (c, d) = now, earlier
-    zero, next_c, next_d = a.dtype.type(0), c[1:], d[1:]
-    first_real, first_imag, second_real, second_imag = zero, zero, zero, zero
-    for t in range(len(a)):
-        first_real += a[t] * next_c[t] + b[t] * next_d[t]
-        first_imag += b[t] * next_c[t] - a[t] * next_d[t]
-        second_real += a[t] * c[t] + b[t] * d[t]
-        second_imag += b[t] * c[t] - a[t] * d[t]
-    sums[0][0], sums[1][0], sums[0][1], sums[1][1] = first_real, first_imag, second_real, second_imag
-
-
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
-def _solve(system: Any, factor: Any, G: NDArray[Any], loading: float, tiny: float) -> None:
-    """G = P R^-1, with as much more loading as rounding has left R indefinite."""
-    while not _factorized(system, factor, loading, tiny) and loading < 1:
-        loading = 10 * max(loading, 1e-15)
-    n, width = system[0].shape
-    x, z = np.empty(n), np.empty(n)
-    for m in range(width - n):
-        for i in range(n - 1, -1, -1):
-            u, v, real, imag = factor[0][i], factor[1][i], 0.0, 0.0
-            for j in range(i + 1, n):
-                real += u[j] * x[j] - v[j] * z[j]
-                imag += u[j] * z[j] + v[j] * x[j]
-            x[i], z[i] = (u[n + m] - real) / u[i], (v[n + m] - imag) / u[i]
-            G[m, i] = complex(x[i], -z[i])
-
-
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
-def _factorized(system: Any, factor: Any, loading: float, tiny: float) -> bool:
-    """Whether R has a Cholesky factor U that rounding does not rule; U and U^-H P^H side by side."""
-    (A, B), (U, V) = system, factor
-    n, width = A.shape
-    for i in range(n):
-        u, v = U[i], V[i]
-        load = loading * A[i, i] + tiny
-        for j in range(i, width):
-            u[j], v[j] = A[i, j], B[i, j]
-        for k in range(i):
-            c, d, r, s = U[k, i], V[k, i], U[k], V[k]
-            for j in range(i, width):
-                u[j] -= c * r[j] + d * s[j]
-                v[j] -= c * s[j] - d * r[j]
-        u[i] += load
-        if u[i] < 0.5 * load:
-            return False
-        scale = 1 / np.sqrt(u[i])
-        for j in range(i, width):
-            u[j] *= scale
-            v[j] *= scale
-    return True
+def _sum_lags(y: Any, m: int, p: int, lead: int, lag: int, weights: NDArray[Any], sums: NDArray[Any]) -> None:
+    """sum_t w(t) y_m(t) y_p(t - lag + i)^* for i = 0 ... HALF - 1."""
+    (real, imag), none, nothing, n_frames = y, fill(weights, 0), zeros(weights, HALF), len(weights) - lead - MOST
+    sum_real, sum_imag = nothing, nothing
+    for first in range(0, n_frames, STRETCH * width(weights)):
+        part_real, part_imag = nothing, nothing
+        for t in range(first, min(first + STRETCH * width(weights), n_frames), width(weights)):
+            w = read(weights, t)
+            a, b = w * read(real, (m, lead + t)), w * read(imag, (m, lead + t))
+            part_real = add_shifted(part_real, a, real, (p, lead + t - lag))
+            part_real = add_shifted(part_real, b, imag, (p, lead + t - lag))
+            part_imag = add_shifted(part_imag, b, real, (p, lead + t - lag))
+            part_imag = add_shifted(part_imag, none - a, imag, (p, lead + t - lag))
+        sum_real, sum_imag = add_sums(sum_real, part_real), add_sums(sum_imag, part_imag)
+    write_totals(sum_real, sums, (0, 0))
+    write_totals(sum_imag, sums, (1, 0))

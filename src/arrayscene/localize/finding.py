@@ -12,7 +12,7 @@ from arrayscene.localize.grid import embed, to_angles, to_vectors, with_zenith
 from arrayscene.localize.music import MUSIC, NormMUSIC
 from arrayscene.localize.narrow_band import beam_power, is_above_voting
 from arrayscene.localize.omp import MANY_MICS, OMP, WELL_EXPLAINED
-from arrayscene.localize.peaks import Directions, distances, find_peaks, mean_directions, own_votes, smoothed
+from arrayscene.localize.peaks import Directions, find_peaks, mean_directions, own_votes, vote_shares
 from arrayscene.localize.spectrum import Spectrum, map_peaks
 from arrayscene.localize.srp_map import SRPMap
 from arrayscene.localize.surveyed import Surveyed
@@ -77,8 +77,8 @@ def find(heard: Surveyed, n_sources: int | None, method: str) -> Found:
 
 def _judged(heard: Surveyed, found: Found) -> Found:
     """What a map found, with the support that the votes of single moments give it: a map always has a highest peak."""
-    _, smooth = smoothed(heard.survey.votes, distances(heard.grid))
-    support = smooth[found.indices] / max(float(smooth.max()), np.finfo(float).tiny)
+    share = vote_shares(heard.survey.votes, heard.grid)
+    support = share[found.indices] / max(float(share.max()), np.finfo(float).tiny)
     order = np.argsort(-support, kind="stable")
     directions = Directions(found.directions.azimuth[order], found.directions.elevation[order], support[order])
     return replace(found, directions=directions, indices=[found.indices[n] for n in order])

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from arrayscene.arguments import check_kind
 from arrayscene.array import MicrophoneArray
 from arrayscene.array_points import fibonacci_sphere
 from arrayscene.errors import GeometryError
@@ -30,6 +31,7 @@ class Grid(NamedTuple):
         embedding: (direction, k) coordinates, of modulus up to 1, whose distance says how different two directions are to this
             array.
         azimuth_known, elevation_known: whether the data can tell that angle; what they cannot tell is taken as 0.
+        cells: (direction,) how much of the embedding each direction stands for, relative to others; None where all are alike.
     """
 
     azimuth: FloatArray
@@ -37,6 +39,7 @@ class Grid(NamedTuple):
     embedding: FloatArray
     azimuth_known: bool = True
     elevation_known: bool = True
+    cells: FloatArray | None = None
 
 
 def direction_grid(array: MicrophoneArray) -> Grid:
@@ -49,6 +52,7 @@ def direction_grid(array: MicrophoneArray) -> Grid:
 
     Raises: GeometryError for an array of one microphone.
     """
+    check_kind("directions", array, MicrophoneArray, "a MicrophoneArray, such as MicrophoneArray.preset('respeaker-usb-4'),")
     if array.ambiguity == "all":
         raise GeometryError(f"array {array.name!r} has one microphone; directions need at least two")
     axes, extents = _principal_axes(array.positions)
@@ -62,10 +66,12 @@ def direction_grid(array: MicrophoneArray) -> Grid:
         side = normal if normal @ [1.0, 1e-3, 1e-6] >= 0 else -normal
         points = fibonacci_sphere(SPHERE_POINTS)
         points = points[points @ side >= 0]
-        return Grid(*to_angles(points), embedding=points @ axes[:2].T)
+        return Grid(*to_angles(points), embedding=points @ axes[:2].T, cells=points @ side)
     points = fibonacci_sphere(SPHERE_POINTS)
     # Along an axis in which the array is short, delays and so directions differ less.
-    return Grid(*to_angles(points), embedding=points @ (axes * extents[:, None]).T)
+    # An element of the sphere with the normal n is squeezed to det(E) |E^-1 n| of it by the extents E.
+    cells = np.linalg.norm(points @ (axes / extents[:, None]).T, axis=1) * np.prod(extents)
+    return Grid(*to_angles(points), embedding=points @ (axes * extents[:, None]).T, cells=cells)
 
 
 def with_zenith(grid: Grid) -> Grid:
@@ -114,7 +120,8 @@ def _rings() -> Grid:
 def _half_circle(axis: FloatArray) -> Grid:
     if abs(axis[2]) > 0.9:
         elevation = np.arange(-np.pi / 2, np.pi / 2 + 1e-9, AZIMUTH_STEP / 2)
-        return Grid(np.zeros_like(elevation), elevation, np.sin(elevation)[:, None], azimuth_known=False)
+        sine = np.sin(elevation)[:, None]
+        return Grid(np.zeros_like(elevation), elevation, sine, azimuth_known=False, cells=np.cos(elevation))
     broadside = np.arctan2(axis[1], axis[0]) - np.pi / 2
     # Of the two half circles the one with more of the front, or of the left where the line points to the front.
     if np.cos(broadside) < -1e-9 or (abs(np.cos(broadside)) <= 1e-9 and np.sin(broadside) < 0):
@@ -122,4 +129,6 @@ def _half_circle(axis: FloatArray) -> Grid:
     azimuth = broadside + np.arange(-np.pi / 2, np.pi / 2 + 1e-9, AZIMUTH_STEP / 2)
     azimuth = np.arctan2(np.sin(azimuth), np.cos(azimuth))
     vectors = to_vectors(azimuth, np.zeros_like(azimuth))
-    return Grid(azimuth, np.zeros_like(azimuth), vectors @ axis[:, None], elevation_known=False)
+    along = vectors @ axis
+    cells = np.sqrt(np.clip(1 - along**2, 0, None))
+    return Grid(azimuth, np.zeros_like(azimuth), along[:, None], elevation_known=False, cells=cells)

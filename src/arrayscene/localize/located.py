@@ -33,8 +33,8 @@ class LocatedSource:
         level_1m_db: the level that it would have 1 m away, were there no room; None where the distance is not known.
         spl_db, spl_1m_db: both levels as dB SPL, where the calibration is known.
         active: (segment, 2) start and end in seconds.
-        confidence: 0 to 1: the geometric mean of its votes relative to the strongest source's and of the mean coherence with
-            which they were given.
+        confidence: 0 to 1: the geometric mean of its support (the cube root of its votes relative to the strongest source's) and
+            of the coherence with which they were given.
         ambiguity: "mirror" for a flat array, "cone" for a line: what the array cannot tell apart; "aliasing": the sound is so
             narrow and so high that other directions fit as well; "none".
         alternatives: (azimuth, elevation) in radians of other directions that fit as well; None where not known.

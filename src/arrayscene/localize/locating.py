@@ -8,17 +8,19 @@ from pathlib import Path
 
 import torch
 
+from arrayscene.arguments import check_number, check_whole
 from arrayscene.array import MicrophoneArray
-from arrayscene.errors import ShapeError
 from arrayscene.health import check
+from arrayscene.localize.drowned import drowned_remark
 from arrayscene.localize.finding import METHODS, SPECTRA, Found, find
 from arrayscene.localize.located import Located
 from arrayscene.localize.measuring import measure
 from arrayscene.localize.narrow_band import tone_remark
-from arrayscene.localize.surveyed import Surveyed
+from arrayscene.localize.surveyed import BLOCK_SECONDS, Surveyed
 from arrayscene.naming import one_of
 from arrayscene.preparing import usable, with_array
 from arrayscene.recording import Recording
+from arrayscene.reverberation import decay_time
 
 SHORTEST = 0.02
 """Seconds; less holds no window in which a direction could be told."""
@@ -63,8 +65,10 @@ def locate(
     """
     report = progress or (lambda step, fraction: None)
     method = one_of(method, METHODS, "locate: method")
-    if n_sources is not None and n_sources < 1:
-        raise ShapeError(f"locate: n_sources={n_sources} came; 1 or more is needed, or nothing to have them counted")
+    if n_sources is not None:
+        check_whole("locate: n_sources", n_sources, or_else=", or nothing to have them counted")
+    if full_scale_spl_db is not None:
+        check_number("locate: full_scale_spl_db", full_scale_spl_db)
     recording = with_array(recording, array, job="locate", shortest=SHORTEST)
     health = check(recording)
     rows = list(health.good)
@@ -75,6 +79,9 @@ def locate(
         found = find(heard, n_sources, method)
         sources = measure(heard, found, full_scale_spl_db)
         warnings += _doubts(heard, found, n_sources)
+        if n_sources is None:
+            _, first = next(iter(good.blocks(min(BLOCK_SECONDS, good.duration))))
+            warnings += drowned_remark(decay_time(first.samples[0], good.sample_rate), len(sources))
     return Located(
         sources=sources,
         azimuth=heard.grid.azimuth,

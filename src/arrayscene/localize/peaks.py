@@ -22,24 +22,26 @@ SEPARATION = 2 * np.sin(np.deg2rad(17.0) / 2)
 CLOSEST = 2 * np.sin(np.deg2rad(10.0) / 2)
 """Least distance when the user gave the count."""
 
-RELATIVE = 0.1
-"""A peak counts if it reaches this share of the highest; below lie reflections."""
+LEAST_SHARE = 0.018
+"""A peak counts if it holds this share of all votes, in the root mean square over the bands: below lie reflections ..."""
 
-ABOVE_UNIFORM = 1.05
-"""... and this multiple of what votes spread evenly over all directions would give."""
+IN_HALF_THE_BANDS, IN_SOME_BANDS = 0.009, 0.06
+"""... if the median over the bands reaches the first of these shares, or the root mean square the second: where lobes of two
+talkers meet, few bands see a third; a tone gets many votes in its own ..."""
 
-IN_HALF_THE_BANDS, IN_SOME_BANDS = 1.1, 1.8
-"""... and the median over the bands reaches the first, or the root mean square the second of these multiples. Between two
-sources wide lobes meet at low frequencies and get votes there, hardly ever elsewhere; a tone gets many in its own bands."""
+STANDS_OUT = 2.0
+"""... and this multiple of what the votes that no stronger peak explains would give it if they were spread evenly ..."""
+
+SURE = 3.0
+"""... and so many standard deviations above that, were there many votes: few heap up anywhere by chance."""
 
 LEAST_UNALIASED = 2
 """Lowest bands that tell of another source even where an array is so wide that they alias."""
 
-SURE = 4.0
-"""Standard deviations by which a peak must rise above evenly spread votes: few votes heap up anywhere by chance."""
+MOST = 16
+"""Peaks that are looked at."""
 
-STRONGEST_ABOVE_UNIFORM = 1.6
-"""Where even the highest peak stays below this multiple, the votes are noise and there is no source at all."""
+TINY = float(np.finfo(float).tiny)
 
 
 class Directions(NamedTuple):
@@ -47,7 +49,7 @@ class Directions(NamedTuple):
 
     Attributes:
         azimuth, elevation: (source,) radians.
-        support: (source,) share of the votes within the kernel, relative to the strongest source.
+        support: (source,) cube root of the density of votes, relative to the strongest source: they weigh a third power.
     """
 
     azimuth: NDArray[np.float64]
@@ -55,19 +57,29 @@ class Directions(NamedTuple):
     support: NDArray[np.float64]
 
 
-def smoothed(
-    votes: NDArray[Any], distance: NDArray[Any], width: float = KERNEL
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A Gaussian kernel (direction, direction) on the grid, and the votes (direction,) averaged under it.
+def vote_shares(votes: NDArray[Any], grid: Grid, width: float = KERNEL) -> NDArray[np.float64]:
+    """(direction,) share, 0 to 1, of the votes (direction,) that lie around each direction of a grid, under a Gaussian.
+
+    Where directions lie densely in the embedding, each counts for less of it; at the edge of half a circle or half a sphere the
+    share is that of the half that lies inside, doubled.
 
     Args:
-        votes: (direction,) on a grid.
-        distance: (direction, direction) of the grid, as `distances` returns them.
-        width: standard deviation of the kernel, in embedding units.
+        votes: on `grid`.
+        grid: directions.
+        width: standard deviation, in embedding units.
     """
-    kernel = np.exp(-0.5 * (distance / width) ** 2)
-    # The kernel's mass is less at the edge of a half circle or half sphere: votes there are not fewer for it.
-    return kernel, kernel @ votes / kernel.sum(axis=1)
+    kernels = _kernels(distances(grid), width)
+    mass = kernels @ _cells(grid)
+    return np.asarray(kernels @ votes / mass * np.median(mass) / max(float(votes.sum()), TINY))
+
+
+def _kernels(distance: NDArray[np.float64], width: float = KERNEL) -> NDArray[np.float64]:
+    return np.asarray(np.exp(-0.5 * (distance / width) ** 2))
+
+
+def _cells(grid: Grid) -> NDArray[np.float64]:
+    """(direction,) of the grid's embedding, 1 on average."""
+    return np.ones(len(grid.azimuth)) if grid.cells is None else np.asarray(grid.cells / grid.cells.mean())
 
 
 def distances(grid: Grid) -> NDArray[np.float64]:
@@ -112,34 +124,39 @@ def find_peaks(
     """
     by_band = np.atleast_2d(votes)
     votes = by_band.sum(axis=0)
-    total = votes.sum()
-    if total <= 0 and n_sources is None:
+    if votes.sum() <= 0 and n_sources is None:
         return [], np.zeros(0)
+    total = max(float(votes.sum()), TINY)
     distance = distances(grid)
-    kernel, smooth = smoothed(votes, distance)
-    uniform = max(total / len(votes), np.finfo(float).tiny)
-    order = np.argsort(-smooth, kind="stable")
-    highest = smooth[order[0]]
+    cells, kernels = _cells(grid), _kernels(distance)
+    # At the edge of half a circle or sphere half of a kernel lies outside.
+    mass = kernels @ cells
+    smooth, spread = kernels @ votes / mass, float(np.median(mass))
     apart = SEPARATION if n_sources is None else CLOSEST
-    if n_sources is not None:
-        least = 0.0
-    elif highest >= STRONGEST_ABOVE_UNIFORM * uniform:
-        # The variance of evenly spread votes under a kernel, relative to the square of their mean; the widest kernel's is least.
-        chance = len(votes) * (kernel**2).sum(axis=1) / kernel.sum(axis=1) ** 2 / n_votes
-        least = max(RELATIVE * highest, (1 + SURE * float(np.sqrt(chance.min()))) * uniform, ABOVE_UNIFORM * uniform)
-    else:
-        least = np.inf
     telling = np.ones(len(by_band), bool) if unaliased is None else unaliased.copy()
     telling[:LEAST_UNALIASED] = True
+    worth = np.maximum(by_band.sum(axis=1), TINY)
+    order = np.argsort(-smooth, kind="stable")
     heard: list[int] = []
     doubtful: list[int] = []
+    unexplained = np.ones(len(votes), bool)
     for index in order:
-        if smooth[index] < least or len(heard) == n_sources:
+        if len(heard) == n_sources or len(heard) + len(doubtful) == MOST or smooth[index] <= 0:
             break
-        is_peak = smooth[index] >= smooth[distance[index] < apart / 2].max()
-        if is_peak and all(distance[index, other] >= apart for other in (*heard, *doubtful)):
-            told = telling if heard else np.ones(len(by_band), bool)
-            (heard if _is_heard(by_band, told, kernel[index] / kernel[index].sum()) else doubtful).append(int(index))
+        near = distance[index] < apart
+        if smooth[index] < smooth[distance[index] < apart / 2].max() or near[[*heard, *doubtful]].any():
+            continue
+        share = by_band @ kernels[index] * spread / mass[index] / worth
+        told = telling if heard else np.ones(len(by_band), bool)
+        half = min(np.median(share), np.median(share[told]))
+        level = float(np.sqrt(np.average(share[told] ** 2, weights=worth[told])))
+        left, size = float(votes[unexplained].sum()), max(float(cells[unexplained].sum()), TINY)
+        # The variance of evenly spread votes under the kernel, relative to the square of their mean.
+        chance = size * (kernels[index] ** 2 @ cells) / mass[index] ** 2 / max(n_votes * left / total, TINY)
+        clear = smooth[index] >= max(STANDS_OUT, _bound(chance)) * left / size
+        is_heard = clear and level >= LEAST_SHARE and (half >= IN_HALF_THE_BANDS or level >= IN_SOME_BANDS)
+        (heard if is_heard else doubtful).append(int(index))
+        unexplained &= ~near
     chosen = heard
     if n_sources is not None:
         # A count beyond the number of peaks is filled with the best directions that are left.
@@ -147,14 +164,13 @@ def find_peaks(
             if len(chosen) < n_sources and all(distance[index, other] >= CLOSEST for other in chosen):
                 chosen.append(int(index))
         chosen.sort(key=lambda index: -smooth[index])
-    return chosen, smooth[chosen] / max(highest, np.finfo(float).tiny)
+    return chosen, np.cbrt(smooth[chosen] / max(float(smooth.max()), TINY))
 
 
-def _is_heard(by_band: NDArray[Any], telling: NDArray[np.bool_], kernel: NDArray[Any]) -> bool:
-    """Whether enough bands, as multiples of their evenly spread votes, speak for the place under the kernel (direction,)."""
-    share = (by_band @ kernel) / np.maximum(by_band.mean(axis=1), np.finfo(float).tiny)
-    half = min(np.median(share), np.median(share[telling]))
-    return bool(half >= IN_HALF_THE_BANDS or np.sqrt(np.mean(share[telling] ** 2)) >= IN_SOME_BANDS)
+def _bound(chance: float) -> float:
+    """Multiple of the mean that few votes hardly ever reach; Bernstein's inequality for a relative variance."""
+    third = SURE**2 * chance / 6
+    return 1 + third + float(np.sqrt(third**2 + SURE**2 * chance))
 
 
 def mean_directions(votes: NDArray[Any], grid: Grid, chosen: list[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from arrayscene.diarisation import alone_seconds
 from arrayscene.errors import RecordingError
 from arrayscene.localize.grid import embed
 from arrayscene.localize.peaks import CLOSEST, Directions, find_directions
@@ -72,7 +73,7 @@ class SpeakerVotes:
         taken: list[NDArray[Any]] = []
         # Those who are heard best by themselves choose first; the others have to make do with what is left.
         for n in np.argsort(-self.seconds, kind="stable"):
-            enough = self.seconds[n] >= ALONE_SECONDS and self.alone[n].sum() > 0
+            enough = self._enough(n)
             votes = self.alone[n] if enough else self.alone[n] + self.shared[n]
             if not votes.sum() > 0:
                 raise RecordingError(
@@ -85,6 +86,34 @@ class SpeakerVotes:
             azimuth[n], elevation[n], weight[n] = found.azimuth[best], found.elevation[best], votes.sum()
             taken.append(places[best])
         return Directions(azimuth, elevation, weight / weight.max())
+
+    def remarks(self, names: Sequence[str]) -> list[str]:
+        """Sentences on speakers whose direction may be wrong because too little is heard of them alone.
+
+        Args:
+            names: of the speakers.
+        """
+        alone = alone_seconds(dict(zip(names, self.stretches, strict=True)))
+        found = []
+        for n, name in enumerate(names):
+            if self._enough(n):
+                continue
+            if not self.shared[n].any():
+                found.append(f"{name} is heard for {self.seconds[n]:.1f} s only, so its direction is rough.")
+                continue
+            if alone[name] >= ALONE_SECONDS:
+                reason = f"Hardly anything is heard while {name} sounds alone"
+            else:
+                reason = f"{name} sounds alone for {alone[name]:.1f} s only" if alone[name] else f"{name} never sounds alone"
+            found.append(
+                f"{reason}, so its direction was looked for while others sound too, and may be that of another; give the"
+                " directions of all if you know them."
+            )
+        return found
+
+    def _enough(self, n: int) -> bool:
+        """Whether a speaker is located by what it says alone."""
+        return bool(self.seconds[n] >= ALONE_SECONDS and self.alone[n].sum() > 0)
 
     def _votes(self, y: Tensor, frames: NDArray[np.bool_]) -> NDArray[np.float64]:
         if not frames.any():

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from arrayscene.arguments import check_kind, check_whole
 from arrayscene.array import MicrophoneArray
 from arrayscene.constants import SPEED_OF_SOUND
 from arrayscene.errors import ShapeError
@@ -37,6 +38,14 @@ N_UPDATES = 60
 QUIET = 0.02
 """Share of a band's mean power below which a frame does not vote."""
 
+STEEPNESS = 3
+"""Votes weigh this power of how far the strongest direction rises above the mean of all: lobes of low bands are so wide that they
+tell little, and microphones so coherent there that they would outvote the others."""
+
+RINGING = 0.7
+"""What is left of a sound 16 ms later (half of `SMOOTHING` frames) in a room that rings for 0.6 s: what decays no faster may be
+reverberation alone, whose directions are those of reflections, and votes little."""
+
 
 class Survey(NamedTuple):
     """What SRP-PHAT saw.
@@ -45,12 +54,14 @@ class Survey(NamedTuple):
         by_band: (band, direction) weight of the frames whose maximum lies in each direction of the grid.
         power: (direction, time) normalised steered power, -1 to 1, averaged over bands.
         where, weight: (band, time) each single vote: its direction, as an index into the grid, and what it weighs.
+        coherence: (band, time) of the microphones in that direction, 0 to 1.
     """
 
     by_band: NDArray[np.float64]
     power: NDArray[np.float32]
     where: NDArray[np.int32]
     weight: NDArray[np.float32]
+    coherence: NDArray[np.float32]
 
     @property
     def votes(self) -> NDArray[np.float64]:
@@ -124,8 +135,9 @@ class SRPPHAT(nn.Module):
         speed_of_sound: float = SPEED_OF_SOUND,
     ) -> None:
         super().__init__()
+        check_kind("SRPPHAT: frequencies", frequencies, Tensor, "a tensor of hertz, such as stft.frequencies(sample_rate),")
         self.array, self.grid = array, direction_grid(array) if grid is None else grid
-        self.mics = array.spread(MAX_MICS)
+        self.mics, self.n_freqs = array.spread(MAX_MICS), len(frequencies)
         self.pairs = torch.tensor(list(combinations(range(len(self.mics)), 2)))
         first, second = self.pairs.T
         known = None if response is None else self._known(response, frequencies)
@@ -152,6 +164,8 @@ class SRPPHAT(nn.Module):
 
     def forward(self, y: Tensor, n_sources: int | None = None) -> Directions:
         """Directions of the sources in frames (mic, freq, frame), strongest first; counted unless `n_sources` is given."""
+        if n_sources is not None:
+            check_whole("SRPPHAT: n_sources", n_sources)
         survey = self.survey(y)
         return find_directions(survey.by_band, self.grid, n_sources, unaliased=self.unaliased, n_votes=survey.n_votes)
 
@@ -167,17 +181,18 @@ class SRPPHAT(nn.Module):
         n_times = max((y.shape[-1] - SMOOTHING) // (SMOOTHING // 2) + 1, 1)
         power = torch.zeros(n_times, n_directions)
         where = torch.zeros(len(self.bands), n_times, dtype=torch.int64)
-        votes_of = torch.zeros(len(self.bands), n_times)
+        votes_of, coherence = torch.zeros(len(self.bands), n_times), torch.zeros(len(self.bands), n_times)
         for n, (band, steering) in enumerate(self.bands):
             steered, level, weight = self._steered(y[:, band], steering)
             power += steered
             best, where[n] = steered.max(-1)
             loud = level.mean(0)
-            share = weight.sum(0) / weight.shape[0]
-            votes_of[n] = best.clamp_min(0).square() * share * (loud > QUIET * loud.mean())
+            share = weight.mean(0) * (loud > QUIET * loud.mean())
+            coherence[n] = best.clamp_min(0) * share.sqrt()
+            votes_of[n] = (best - steered.mean(-1)).clamp_min(0) ** STEEPNESS * share * _fresh(loud)
             votes[n].index_add_(0, where[n], votes_of[n].double())
         average = (power / len(self.bands)).T.contiguous().numpy()
-        return Survey(votes.numpy(), average, where.numpy().astype(np.int32), votes_of.numpy())
+        return Survey(votes.numpy(), average, where.numpy().astype(np.int32), votes_of.numpy(), coherence.numpy())
 
     def shares(self, y: Tensor, indices: Sequence[int], *, reverberant: bool = True) -> Tensor:
         """(source, band, time) share that waves from each of some directions have of the power; they sum to 1.
@@ -245,8 +260,22 @@ class SRPPHAT(nn.Module):
         return A[:, self.mics].to(torch.complex64)
 
     def _check(self, y: Tensor) -> None:
-        if y.ndim != 3 or y.shape[0] != self.array.n_mics:
-            raise ShapeError(f"SRPPHAT: frames of shape {tuple(y.shape)} came; ({self.array.n_mics}, freq, frame) is needed")
+        check_kind("SRPPHAT", y, Tensor, "a tensor of frames (mic, freq, frame)")
+        if y.ndim != 3 or y.shape[0] != self.array.n_mics or y.shape[1] != self.n_freqs or not y.is_complex():
+            raise ShapeError(
+                f"SRPPHAT: {y.dtype} frames of shape {tuple(y.shape)} came; complex ({self.array.n_mics}, {self.n_freqs}, frame)"
+                " is needed"
+            )
+
+
+def _fresh(level: Tensor) -> Tensor:
+    """(time,) share, 0 to 1, of the level (time,) of a band that is not what earlier sound leaves in a ringing room."""
+    # The loudest of l(s) r^(t - s) over s < t, as a running maximum of l(s) r^-s, in logarithms.
+    decay = np.log(RINGING) * torch.arange(len(level), dtype=torch.float64)
+    loudest = (level.double().clamp_min(1e-300).log() - decay).cummax(0).values
+    earlier = torch.cat([loudest.new_full((1,), -torch.inf), loudest[:-1]]) + decay
+    fresh: Tensor = (1 - (earlier - level.double().clamp_min(1e-300).log()).exp()).clamp(0, 1)
+    return fresh.float()
 
 
 def _smooth(frames: Tensor) -> Tensor:

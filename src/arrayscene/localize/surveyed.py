@@ -12,6 +12,7 @@ from scipy.signal import butter, sosfilt
 from torch import Tensor
 
 from arrayscene.linalg import covariance
+from arrayscene.localize.ends import ends_faded
 from arrayscene.localize.srp import HIGHEST_HZ, LOWEST_HZ, SRPPHAT, Survey, localization_stft
 from arrayscene.localize.viewpoints import viewpoints
 from arrayscene.recording import Recording
@@ -84,6 +85,7 @@ class Surveyed:
         for start, block in self.recording.blocks(BLOCK_SECONDS):
             samples = block.samples - self.dc[:, None].astype(np.float32)
             if not rumble:
+                samples = ends_faded(samples, start, self.recording.n_samples, self.recording.sample_rate)
                 samples = sosfilt(high_pass, samples, axis=1).astype(np.float32)
             yield start, self.stft(torch.from_numpy(samples))
 
@@ -95,4 +97,5 @@ def _joined(surveys: Sequence[Survey]) -> Survey:
         np.zeros((0, 0), np.float32),
         np.concatenate([survey.where for survey in surveys], axis=1),
         np.concatenate([survey.weight for survey in surveys], axis=1),
+        np.concatenate([survey.coherence for survey in surveys], axis=1),
     )

@@ -17,9 +17,12 @@ WINDOW_SECONDS: Final = 1.5
 MOST_WINDOWS: Final = 0.8
 """Quantile of the windows' distances: the last fifth are pauses, reflections, and sources too weak to be found."""
 
-WANDERS: Final = np.deg2rad(3.5)
-"""That quantile from which on sources may be moving: 0.3 to 2.5 degrees in 24 of 25 rooms with talkers at rest, 3.8 to 27 in
-32 of 33 with walkers."""
+WANDERS: Final = np.deg2rad(3.3)
+"""That quantile from which on sources may be moving: below 2.5 degrees in 44 of 48 rooms with talkers at rest, over 3.4 in all 29
+with walkers."""
+
+MOST_AT_REST: Final = 4
+"""Sources, the strongest, that may be at rest: a walker leaves peaks all along its way, and is always near one of them."""
 
 
 def window_peaks(survey: Survey, grid: Grid, seconds: float) -> NDArray[np.float64]:
@@ -54,11 +57,11 @@ def wanders(peaks: NDArray[Any], grid: Grid, azimuth: NDArray[Any], elevation: N
     Args:
         peaks: (window, k) as `window_peaks` returns them.
         grid: directions.
-        azimuth: (source,) radians, where the sources were found.
+        azimuth: (source,) radians, where the sources were found, strongest first.
         elevation: likewise.
     """
     if len(peaks) < 3 or not len(azimuth):
         return False
-    places = np.array([embed(grid, float(a), float(e)) for a, e in zip(azimuth, elevation, strict=True)])
+    places = np.array([embed(grid, float(a), float(e)) for a, e in zip(azimuth, elevation, strict=True)][:MOST_AT_REST])
     away = np.linalg.norm(peaks[:, None] - places[None], axis=-1).min(axis=1)
     return bool(np.quantile(away, MOST_WINDOWS) > WANDERS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from arrayscene.arguments import shown
 from arrayscene.errors import RecordingError, ShapeError
 
 
@@ -33,6 +34,9 @@ def si_sdr(estimate: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
 
     Reference: J. Le Roux, S. Wisdom, H. Erdogan, J. R. Hershey, "SDR - half-baked or well done?", ICASSP 2019, sec. 3.
     """
+    for signal in (estimate, target):
+        if np.asarray(signal).dtype.kind not in "fiu":
+            raise ShapeError(f"si_sdr: {shown(signal)} came; real samples (..., sample) are needed")
     e, s = np.asarray(estimate, dtype=np.float64), np.asarray(target, dtype=np.float64)
     _check(e, s)
     scale = np.sum(e * s, axis=-1, keepdims=True) / np.sum(s * s, axis=-1, keepdims=True)

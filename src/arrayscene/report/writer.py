@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from arrayscene import folder as folders
+from arrayscene.arguments import as_path, check_kind
 from arrayscene.report.audio import write_wav
 from arrayscene.report.json_values import dumps
 from arrayscene.report.rttm import rttm
@@ -36,6 +37,8 @@ def write_scene(scene: Scene, directory: str | os.PathLike[str], *, overwrite: b
 
     Cost: about a second with the report; memory does not grow with the length beyond one signal.
     """
+    check_kind("write_scene", scene, Scene, "a Scene, such as recover returns,")
+    as_path("write_scene: directory", directory)
     return folders.write_folder(directory, KIND, partial(_fill, scene, report), overwrite=overwrite)
 
 

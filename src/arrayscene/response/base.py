@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from arrayscene.arguments import as_indices, check_kind, shown
 from arrayscene.errors import ShapeError
 
 
@@ -28,7 +29,12 @@ class Response(nn.Module):
 
     def __init__(self, frequencies: Tensor) -> None:
         super().__init__()
-        frequencies = torch.as_tensor(frequencies, dtype=torch.float64)
+        try:
+            frequencies = torch.as_tensor(frequencies, dtype=torch.float64)
+        except (TypeError, ValueError, RuntimeError):
+            raise ShapeError(
+                f"Response: frequencies {shown(frequencies)} came; (freq,) hertz, e.g. stft.frequencies(sample_rate), is needed"
+            ) from None
         if frequencies.ndim != 1 or not bool(torch.isfinite(frequencies).all()) or bool((frequencies < 0).any()):
             raise ShapeError(
                 f"Response: frequencies of shape {tuple(frequencies.shape)} came; (freq,) hertz, finite, >= 0 is needed"
@@ -50,10 +56,12 @@ class Response(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Capture: y = A x, from sources (..., source, freq, frame) to microphones (..., mic, freq, frame), in the dtype of x."""
+        check_kind("Response", x, Tensor, "a tensor of frames")
         return _apply(self.matrix().to(x.dtype), x, "Response")
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Back-projection A^H y, from (..., mic, freq, frame) to (..., source, freq, frame), in the dtype of y."""
+        check_kind("Response.adjoint", y, Tensor, "a tensor of frames")
         return _apply(self.matrix().to(y.dtype).mH, y, "Response.adjoint")
 
     def select(self, sources: Sequence[int] | None = None, mics: Sequence[int] | None = None) -> Response:
@@ -85,6 +93,7 @@ class MatrixResponse(Response):
 
     def __init__(self, matrix: Tensor, frequencies: Tensor, diffuse: Tensor | None = None) -> None:
         super().__init__(frequencies)
+        check_kind("MatrixResponse", matrix, Tensor, "a complex tensor (..., freq, mic, source)")
         if matrix.ndim < 3 or not matrix.is_complex() or matrix.shape[-3] != self.frequencies.numel():
             raise ShapeError(
                 f"MatrixResponse: a {matrix.dtype} matrix of shape {tuple(matrix.shape)} came for {self.frequencies.numel()}"
@@ -144,7 +153,7 @@ class Selection(Response):
 
 
 def _chosen(indices: Sequence[int], n: int, what: str) -> list[int]:
-    chosen = [int(index) for index in indices]
+    chosen = as_indices(f"Response.select: {what}", indices)
     if not chosen or len(set(chosen)) < len(chosen) or min(chosen) < 0 or max(chosen) >= n:
         raise ShapeError(f"Response.select: {what} {chosen} came; different ones out of 0 to {n - 1} are needed")
     return chosen

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from arrayscene.arguments import check_kind, shown
 from arrayscene.array import MicrophoneArray
 from arrayscene.errors import GeometryError, ShapeError
 
@@ -33,6 +34,7 @@ def mic_positions(array: MicrophoneArray | Tensor, who: str) -> Tensor:
     """
     if isinstance(array, MicrophoneArray):
         return torch.tensor(array.positions, dtype=torch.float64)
+    check_kind(who, array, Tensor, "a MicrophoneArray, or a tensor of positions,", GeometryError)
     if array.ndim < 2 or array.shape[-1] != 3:
         raise GeometryError(f"{who}: positions of shape {tuple(array.shape)} came; (..., mic, 3) metres is needed")
     return array.to(torch.float64)
@@ -43,7 +45,12 @@ def direction_pairs(azimuth: Tensor | float, elevation: Tensor | float, who: str
 
     Raises: GeometryError for directions that are not finite or of different number.
     """
-    azimuths, elevations = torch.as_tensor(azimuth, dtype=torch.float64), torch.as_tensor(elevation, dtype=torch.float64)
+    try:
+        azimuths, elevations = torch.as_tensor(azimuth, dtype=torch.float64), torch.as_tensor(elevation, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError):
+        raise GeometryError(
+            f"{who}: azimuth {shown(azimuth)} and elevation {shown(elevation)} came; radians, a number or a tensor, are needed"
+        ) from None
     try:
         # A single direction is a vector of one.
         shape = _broadcast(azimuths.shape, elevations.shape) or (1,)

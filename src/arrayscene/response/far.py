@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from arrayscene.arguments import check_kind
 from arrayscene.array import MicrophoneArray
 from arrayscene.constants import SPEED_OF_SOUND
+from arrayscene.errors import GeometryError
 from arrayscene.response.base import Response
 from arrayscene.response.cylinder import RigidCylinder
 from arrayscene.response.rigid import RigidSphere
@@ -24,6 +26,7 @@ def far_field(
 
     The arguments and errors are those of `PlaneWave`, `RigidSphere` and `RigidCylinder`.
     """
+    check_kind("far_field", array, MicrophoneArray, "a MicrophoneArray", GeometryError)
     kind: type[PlaneWave | RigidSphere | RigidCylinder] = PlaneWave
     if array.body_radius is not None:
         kind = RigidCylinder if array.body_shape == "cylinder" else RigidSphere

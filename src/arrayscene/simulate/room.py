@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from arrayscene.arguments import check_kind, check_number, check_whole, shown
 from arrayscene.array import MicrophoneArray
 from arrayscene.errors import GeometryError, RecordingError, ShapeError
 from arrayscene.recording import Recording
@@ -62,7 +64,7 @@ class SimulatedScene:
 
 
 def simulate_scene(
-    array: MicrophoneArray,
+    array: MicrophoneArray | str | Path,
     talkers: Sequence[Talker],
     *,
     sample_rate: int = 16000,
@@ -80,7 +82,8 @@ def simulate_scene(
     pyroomacoustics' interpolation filter. The scene is as long as the longest signal; the last reverberation is cut there.
 
     Args:
-        array: the microphones; its axes are parallel to the walls (x along the first side of the room).
+        array: the microphones, or the name or file of an array; its axes are parallel to the walls (x along the first side of the
+            room).
         talkers: who stands where.
         sample_rate: hertz.
         room_size: (3,) inner length, width and height in metres.
@@ -100,6 +103,11 @@ def simulate_scene(
     Reference: J. B. Allen and D. A. Berkley, "Image method for efficiently simulating small-room acoustics", J. Acoust. Soc. Am.
         65(4), 1979, eq. (10).
     """
+    array = MicrophoneArray.resolve(array)
+    for name, number in {"sample_rate": sample_rate, "t60": t60, "snr_db": snr_db}.items():
+        check_number(f"simulate_scene: {name}", number)
+    if not isinstance(seed, np.random.Generator):
+        check_whole("simulate_scene: seed", seed, 0)
     size = room_lengths(room_size)
     if array_center is None:
         array_center = (size[0] / 2, size[1] / 2, min(1.1, size[2] / 2))
@@ -142,6 +150,13 @@ def simulate_scene(
 def _stack_signals(talkers: Sequence[Talker]) -> NDArray[np.float64]:
     if not talkers:
         raise ShapeError("no talker came; a scene needs at least one")
+    check_kind("simulate_scene: talkers", talkers, Sequence, "a list of Talker")
+    for number, talker in enumerate(talkers, start=1):
+        check_kind(f"talker {number}", talker, Talker, "a Talker(signal, azimuth)")
+        for name in ("azimuth", "elevation", "distance", "level_db"):
+            check_number(f"talker {number}: {name}", getattr(talker, name), GeometryError)
+        if np.asarray(talker.signal).dtype.kind not in "fiu":
+            raise ShapeError(f"talker {number}: a signal {shown(talker.signal)} came; one axis of samples is needed")
     signals = [np.asarray(talker.signal, dtype=np.float64) for talker in talkers]
     for number, signal in enumerate(signals, start=1):
         if signal.ndim != 1 or signal.size == 0:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from arrayscene.arguments import check_whole
 from arrayscene.array import MicrophoneArray
 from arrayscene.constants import SPEED_OF_SOUND
 from arrayscene.diagnosis import suspicion
@@ -75,6 +76,7 @@ def track(
     assert good.array is not None
     config = config or usual_config(good.array)
     if max_sources is not None:
+        check_whole("track: max_sources", max_sources)
         config = config._replace(max_sources=max_sources)
     follower = Follower(good.array, good.sample_rate, tracker=config)
     offsets = health.dc[list(health.good)]

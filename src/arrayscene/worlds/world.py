@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from arrayscene.arguments import check_kind
 from arrayscene.array import MicrophoneArray
 from arrayscene.errors import RecordingError, ShapeError
 from arrayscene.worlds.config import WorldConfig
@@ -128,6 +129,7 @@ class World:
     ) -> None:
         if seed < 0 or seed != int(seed):
             raise RecordingError(f"world: seed {seed} came; a whole number of 0 or more was wanted")
+        check_kind("world: config", config, (WorldConfig, type(None)), "a WorldConfig, or None,")
         self.config = WorldConfig() if config is None else config
         everyone = Speech.shipped() if speech is None else speech if isinstance(speech, Speech) else Speech.folder(speech)
         self.speech = everyone.split(split)
