@@ -4,10 +4,11 @@ Scenes of `arrayscene.worlds`: two speakers of the shared speech (those that `Sp
 tuned on the others) talk for 10 s and walk 1 to 4 m along straight lines, so that each is on the other's side at the end; T60
 0.25 to 0.5 s, diffuse noise 15 to 30 dB and sensor noise 30 to 50 dB below. The array knows nothing but its geometry. "Identity
 kept": for both talkers the track that is theirs before the crossing is theirs after it, and the two differ. "Turn back", for
-comparison: the same two meet half way and go back, against which the tracker has a prejudice. GOSPA (cutoff 30 degrees, p 2)
-compares who sounds where frame by frame, every 64 ms, with the azimuths of those who speak; the peak picker has the same
-detections and takes those above a threshold, the one with the best GOSPA on these very scenes. "live": names and directions as
-they are given at the time; "smoothed": when the recording has ended. Times are of one thread, by the processor's clock.
+comparison: the same two meet half way and go back; live the tracker has a prejudice against it, and when the recording has ended
+the voices on both sides decide. GOSPA (cutoff 30 degrees, p 2) compares who sounds where frame by frame, every 64 ms, with the
+azimuths of those who speak; the peak picker has the same detections and takes those above a threshold, the one with the best
+GOSPA on these very scenes. "live": names and directions as they are given at the time; "smoothed": when the recording has ended.
+Times are of one thread, by the processor's clock.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def main() -> None:
         rows.append(_row(name, "cross", scored))
     turned = [_score(turning_scene(index, ARRAYS[0], speech)) for index in range(FIRST, FIRST + n // 2)]
     rows.append(_row(ARRAYS[0], "turn back", turned))
-    _picture(crossing_scene(FIRST + 1, ARRAYS[0], speech))
+    _picture(crossing_scene(FIRST, ARRAYS[0], speech))
     lines = [*page_head("tracking", __doc__, describe()), *as_table(rows), ""]
     lines += ["![Azimuths of two talkers who cross: true (black), detected (grey), tracked](tracking.png)", ""]
     lines += ["Four talkers who stand, 8 microphones, live in blocks of 64 ms; share of one core:", ""]

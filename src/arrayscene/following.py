@@ -12,6 +12,7 @@ from arrayscene.localize import direction_grid
 from arrayscene.localize.wandering import wanders
 from arrayscene.recording import Recording
 from arrayscene.tracking import Tracks, track
+from arrayscene.tracking.resting import with_resting
 from arrayscene.tracking.signals import mean_directions
 from arrayscene.tracking.walkers import moving as walks
 from arrayscene.tracking.walkers import worthwhile
@@ -23,10 +24,14 @@ SHORTEST_TRACKS = 4.0
 def followed(
     good: Recording, heard: Heard, moving: bool | None, n_sources: int | None, report: Callable[[str, float], None]
 ) -> Tracks | None:
-    """Tracks of the sources, where they move or are said to; None where they are at rest, or cannot be followed."""
+    """Tracks of the sources, where they move or are said to; None where they are at rest, or cannot be followed.
+
+    Those of them that stay where they are and are too weak to be followed are added.
+    """
     assert good.array is not None
+    grid = direction_grid(good.array)
     if moving is None and good.duration >= SHORTEST_TRACKS and not heard.remarks:
-        suspected = wanders(heard.peaks, direction_grid(good.array), heard.azimuth, heard.elevation)
+        suspected = wanders(heard.peaks, grid, heard.azimuth, heard.elevation)
     else:
         suspected = bool(moving)
     if not suspected:
@@ -36,7 +41,9 @@ def followed(
     except ShapeError:
         # The sample rate leaves no band for short frames.
         return None
-    return tracks if tracks.tracks and (moving or walks(tracks)) else None
+    if not tracks.tracks or not (moving or walks(tracks)):
+        return None
+    return with_resting(tracks, grid, heard.azimuth, heard.elevation, n_sources) if moving else tracks
 
 
 def along(heard: Heard, tracks: Tracks) -> Heard:

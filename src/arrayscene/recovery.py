@@ -295,7 +295,7 @@ def _measure(
         active = active_segments(signal, good.sample_rate) if stretches is None else stretches[n]
         sources.append(
             Source(
-                azimuth=float(heard.azimuth[n]) if grid.azimuth_known else None,
+                azimuth=float(heard.azimuth[n]) if grid.azimuth_known and not _overhead(tracks, n) else None,
                 elevation=float(heard.elevation[n]),
                 distance=distances[n],
                 level_db=active_level_db(signal, active, good.sample_rate),
@@ -310,6 +310,11 @@ def _measure(
         )
     report("measure", 1.0)
     return sorted(sources, key=lambda source: -source.level_db)
+
+
+def _overhead(tracks: Tracks | None, n: int) -> bool:
+    """Whether a source was followed to where it has no azimuth."""
+    return tracks is not None and tracks.tracks[n].azimuth is None
 
 
 def _path(one: Track, active: NDArray[Any]) -> Path:

@@ -18,6 +18,7 @@ def plane_waves(
     seconds: float,
     *,
     gates: Sequence[Callable[[np.ndarray], np.ndarray]] | None = None,
+    sounds: Sequence[np.ndarray] | None = None,
     noise: float = 3e-3,
     seed: int = 0,
 ) -> np.ndarray:
@@ -27,8 +28,9 @@ def plane_waves(
         array: microphones.
         paths: degrees of azimuth at times in seconds.
         gates: whether each source sounds at these times; always by default.
+        sounds: (sample,) of each source; noise as sparse as speech by default.
     """
-    parts = images(array, paths, seconds, gates=gates, seed=seed)
+    parts = images(array, paths, seconds, gates=gates, sounds=sounds, seed=seed)
     sensors = noise * np.random.default_rng(seed + 1000).standard_normal(parts.shape[1:])
     return (parts.sum(axis=0) + sensors).astype(np.float32)
 
@@ -39,6 +41,7 @@ def images(
     seconds: float,
     *,
     gates: Sequence[Callable[[np.ndarray], np.ndarray]] | None = None,
+    sounds: Sequence[np.ndarray] | None = None,
     seed: int = 0,
 ) -> np.ndarray:
     """(source, mic, sample) what `plane_waves` adds up."""
@@ -47,7 +50,10 @@ def images(
     times = np.arange(n_samples) / RATE
     found = np.empty((len(paths), array.n_mics, n_samples))
     for n, path in enumerate(paths):
-        dense = _voice(generator, n_samples, over, slope=-0.5 - 0.5 * n)
+        if sounds is None:
+            dense = _voice(generator, n_samples, over, slope=-0.5 - 0.5 * n)
+        else:
+            dense = over * np.fft.irfft(np.pad(np.fft.rfft(sounds[n]), (0, (over - 1) * n_samples // 2)), over * n_samples)
         gate = np.ones(n_samples) if gates is None else gates[n](times)
         azimuth = np.radians(path(times))
         towards = np.stack([np.cos(azimuth), np.sin(azimuth), np.zeros_like(azimuth)])

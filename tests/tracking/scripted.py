@@ -59,8 +59,8 @@ def followed(frames: Sequence[Detections], config: TrackerConfig | None = None, 
     found = []
     for heard in frames:
         frame, state = tracker.step(heard, state)
-        names, exchanges, named = identities.step(frame, heard, named)
-        found.append(Followed(heard, frame, names, tuple(exchanges)))
+        names, verdicts, named = identities.step(frame, heard, named)
+        found.append(Followed(heard, frame, names, tuple(verdicts)))
     return found
 
 

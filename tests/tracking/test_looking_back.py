@@ -5,7 +5,7 @@ from scripted import detections, followed
 
 from arrayscene.array import MicrophoneArray
 from arrayscene.tracking import Follower
-from arrayscene.tracking.identities import Exchange
+from arrayscene.tracking.identities import Verdict
 from arrayscene.tracking.looking_back import _Held, tracks_of
 
 FOLLOWER = Follower(MicrophoneArray.circular(4, 0.05), 16000)
@@ -45,7 +45,9 @@ def test_activity_is_smoothed_over_missed_detections_and_ends_with_the_sound() -
 
 
 def test_exchanges_hold_from_the_meeting_on() -> None:
-    held = _Held({10: 1, 20: 2, 30: 3}, [Exchange((10, 20), 4.0, 7.0), Exchange((20, 30), 6.0, 9.0)])
+    pairs = [((10, 20), True, 4.0), ((10, 30), False, 5.0), ((20, 30), True, 6.0)]
+    verdicts = [Verdict(pair, changed, at - 1, at, at + 1, at + 3, 0.0) for pair, changed, at in pairs]
+    held = _Held({10: 1, 20: 2, 30: 3}, verdicts)
     assert [held.at(track, 3.9) for track in (10, 20, 30)] == [1, 2, 3]
     assert [held.at(track, 5.0) for track in (10, 20, 30)] == [2, 1, 3]
     assert [held.at(track, 8.0) for track in (10, 20, 30)] == [2, 3, 1]

@@ -56,7 +56,7 @@ def _legend(tracks: Tracks) -> str:
 
 def _known(tracks: Tracks, angle: str) -> bool:
     if tracks.tracks:
-        return getattr(tracks.tracks[0], angle) is not None
+        return any(getattr(track, angle) is not None for track in tracks.tracks)
     return angle == "azimuth"
 
 
@@ -67,8 +67,12 @@ def _angle(axes: Axes, tracks: Tracks, name: str) -> None:
         azimuth, elevation = to_angles(np.stack(vectors, axis=-1))
         values = azimuth if name == "azimuth" else elevation
         shade = 0.92 - 0.55 * np.clip(strength / 5, 0, 1)
-        axes.scatter(time, np.degrees(values), s=5, c=[(s, s, s) for s in shade], linewidths=0, zorder=1)
+        # Detections of level arrays have no elevation, also where a source overhead has.
+        if name == "azimuth" or elevation.any():
+            axes.scatter(time, np.degrees(values), s=5, c=[(s, s, s) for s in shade], linewidths=0, zorder=1)
     for track in tracks.tracks:
+        if getattr(track, name) is None:
+            continue
         look = source_colour(track.id)
         line = np.degrees(getattr(track, name))
         if name == "azimuth":

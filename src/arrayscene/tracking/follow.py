@@ -11,7 +11,7 @@ from arrayscene.array import MicrophoneArray
 from arrayscene.constants import SPEED_OF_SOUND
 from arrayscene.localize import Grid
 from arrayscene.tracking.detections import Detections, FrameDirections, FrontState
-from arrayscene.tracking.identities import Exchange, Identities, IdentityConfig, IdentityState
+from arrayscene.tracking.identities import Identities, IdentityConfig, IdentityState, Verdict
 from arrayscene.tracking.space import space_of
 from arrayscene.tracking.tracker import Tracker, TrackerConfig, TrackerState, TrackFrame
 
@@ -43,13 +43,13 @@ class Followed(NamedTuple):
         detections: what was heard in it.
         frame: the tracker's tracks, also those that are not believed.
         names: (track,) identities from 1, 0 for what is not believed.
-        exchanges: pairs of tracks whose sources were found in this frame to have changed places some time ago.
+        verdicts: what was decided in this frame about tracks that had met: whether their sources have changed places.
     """
 
     detections: Detections
     frame: TrackFrame
     names: NDArray[np.int64]
-    exchanges: tuple[Exchange, ...]
+    verdicts: tuple[Verdict, ...]
 
 
 class Follower:
@@ -96,6 +96,6 @@ class Follower:
         found = []
         for detections in heard:
             frame, tracker = self.tracker.step(detections, tracker)
-            names, exchanges, identities = self.identities.step(frame, detections, identities)
-            found.append(Followed(detections, frame, names, tuple(exchanges)))
+            names, verdicts, identities = self.identities.step(frame, detections, identities)
+            found.append(Followed(detections, frame, names, tuple(verdicts)))
         return found, FollowState(front, tracker, identities)

@@ -96,22 +96,35 @@ class Meeting(NamedTuple):
 
     Attributes:
         before: traces of both from before.
+        since: seconds at which they met.
         closest, at: smallest angle so far, and when.
         parted: when they parted; None while they are together.
     """
 
     before: tuple[Trace, Trace]
+    since: float
     closest: float
     at: float
     parted: float | None
 
 
-class Exchange(NamedTuple):
-    """Two tracks whose sources changed places: the ids of the tracker, the time of their closest approach, and of the verdict."""
+class Verdict(NamedTuple):
+    """What was decided about two tracks that had met.
+
+    Attributes:
+        tracks: their ids of the tracker.
+        changed: whether their sources have changed places.
+        since, at, parted, decided: seconds at which they met, were closest, parted, and at which this was decided.
+        gain: log likelihood that they changed places, less that they did not.
+    """
 
     tracks: tuple[int, int]
+    changed: bool
+    since: float
     at: float
+    parted: float
     decided: float
+    gain: float
 
 
 class IdentityState(NamedTuple):
@@ -146,8 +159,8 @@ class Identities:
 
     def step(
         self, frame: TrackFrame, detections: Detections, state: IdentityState
-    ) -> tuple[NDArray[np.int64], list[Exchange], IdentityState]:
-        """(track,) names of the frame's tracks, 0 for what is not believed; exchanges decided in this frame; the next state."""
+    ) -> tuple[NDArray[np.int64], list[Verdict], IdentityState]:
+        """(track,) names of the frame's tracks, 0 for what is not believed; verdicts of this frame; the next state."""
         rows = {int(frame.ids[row]): int(row) for row in np.flatnonzero(frame.believed)}
         names = {track: state.names[track] for track in rows if track in state.names}
         new = [track for track in rows if track not in names]
@@ -157,7 +170,7 @@ class Identities:
         traces = {
             track: self._traced(frame, detections, row, state.traces.get(track), track in busy) for track, row in rows.items()
         }
-        exchanges = []
+        verdicts = []
         for pair, meeting in list(meetings.items()):
             if meeting.parted == frame.time:
                 # From here on evidence is gathered afresh.
@@ -165,15 +178,16 @@ class Identities:
             if meeting.parted is not None and frame.time - meeting.parted >= self.config.after:
                 del meetings[pair]
                 after = (traces[pair[0]], traces[pair[1]])
-                changed = self.gain(meeting.before, after) > self.config.least_gain
+                gain = self.gain(meeting.before, after)
+                changed = gain > self.config.least_gain
+                verdicts.append(Verdict(pair, changed, meeting.since, meeting.at, meeting.parted, frame.time, gain))
                 if changed:
-                    exchanges.append(Exchange(pair, meeting.at, frame.time))
                     names[pair[0]], names[pair[1]] = names[pair[1]], names[pair[0]]
                 order = (1, 0) if changed else (0, 1)
                 for track, own, now in zip(pair, order, after, strict=True):
                     traces[track] = now._replace(voice=_joined(meeting.before[own].voice, now.voice))
         found = np.array([names.get(int(track), 0) for track in frame.ids], np.int64)
-        return found, exchanges, IdentityState(names, traces, meetings, state.next_name + len(new))
+        return found, verdicts, IdentityState(names, traces, meetings, state.next_name + len(new))
 
     def gain(self, before: tuple[Trace, Trace], after: tuple[Trace, Trace]) -> float:
         """Log likelihood that two sources changed tracks, less that each kept its own."""
@@ -199,7 +213,7 @@ class Identities:
                 meeting = state.meetings.get(pair)
                 if meeting is None:
                     if angle < self.config.near and first in state.traces and second in state.traces:
-                        meetings[pair] = Meeting((state.traces[first], state.traces[second]), angle, frame.time, None)
+                        meetings[pair] = Meeting((state.traces[first], state.traces[second]), frame.time, angle, frame.time, None)
                     continue
                 if angle < meeting.closest:
                     meeting = meeting._replace(closest=angle, at=frame.time)

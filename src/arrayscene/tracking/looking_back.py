@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from arrayscene.localize import Grid
 from arrayscene.localize.grid import to_angles
 from arrayscene.tracking.follow import Followed, Follower
-from arrayscene.tracking.identities import Exchange
+from arrayscene.tracking.identities import Verdict
 from arrayscene.tracking.kalman import Directed, innovations, predicted, smoothed, started, updated
+from arrayscene.tracking.tracker import Tracker
 from arrayscene.tracking.tracks import Track
 
 FloatArray = NDArray[np.floating[Any]]
@@ -57,7 +58,7 @@ def tracks_of(frames: Sequence[Followed], follower: Follower) -> list[Track]:
     Cost: about 1 ms a second of each track.
     """
     claimed: list[set[int]] = [set() for _ in frames]
-    held = _Held(_names(frames), [exchange for frame in frames for exchange in frame.exchanges])
+    held = _Held(first_names(frames), [verdict for frame in frames for verdict in frame.verdicts])
     stories: dict[int, _Story] = {}
     for index, (detections, frame, _, _) in enumerate(frames):
         for row, track in enumerate(frame.ids):
@@ -136,7 +137,7 @@ def _followed_back(story: _Story, frames: Sequence[Followed], claimed: list[set[
     )
 
 
-def _names(frames: Sequence[Followed]) -> dict[int, int]:
+def first_names(frames: Sequence[Followed]) -> dict[int, int]:
     """The first name of every track that was ever believed."""
     names: dict[int, int] = {}
     for frame in frames:
@@ -147,9 +148,10 @@ def _names(frames: Sequence[Followed]) -> dict[int, int]:
 
 
 class _Held:
-    """Which identity every track stands for at any time, in the light of all exchanges."""
+    """Which identity every track stands for at any time, in the light of all verdicts."""
 
-    def __init__(self, names: dict[int, int], exchanges: Sequence[Exchange]) -> None:
+    def __init__(self, names: dict[int, int], verdicts: Sequence[Verdict]) -> None:
+        exchanges = [verdict for verdict in verdicts if verdict.changed]
         self.starts = sorted({exchange.at for exchange in exchanges})
         self.names = [names]
         for start in self.starts:
@@ -173,7 +175,7 @@ def _told(name: int, story: _Story, times: FloatArray, follower: Follower) -> Tr
     at = {index: n for n, index in enumerate(story.frames)}
     rows = [at.get(int(index)) for index in indices]
     evidence = np.array([-0.2 if row is None else story.evidence[row] for row in rows])
-    activity = _smoothed_activity(evidence, follower)
+    activity = smoothed_activity(evidence, follower.tracker)
     active = activity > 0.5
     if active.sum() * follower.frame_seconds < SHORTEST_SECONDS:
         return None
@@ -211,9 +213,9 @@ def _path(story: _Story, rows: Sequence[int | None], follower: Follower) -> list
     return smoothed(filtered, forecasts, seconds, space, motion)
 
 
-def _smoothed_activity(evidence: FloatArray, follower: Follower) -> FloatArray:
+def smoothed_activity(evidence: FloatArray, tracker: Tracker) -> FloatArray:
     """(time,) probability of sounding given everything: forwards and backwards through talk and pause."""
-    stops, starts = follower.tracker.stops, follower.tracker.starts
+    stops, starts = tracker.stops, tracker.starts
     likely = np.exp(np.clip(evidence, -20, 20))
     n = len(likely)
     forward, backward = np.empty(n), np.ones((n, 2))

@@ -23,8 +23,10 @@ from arrayscene.preparing import usable, with_array
 from arrayscene.recording import Recording
 from arrayscene.tracking.follow import Followed, Follower, usual_config
 from arrayscene.tracking.looking_back import tracks_of
+from arrayscene.tracking.overhead import is_level, overhead
 from arrayscene.tracking.tracker import TrackerConfig
-from arrayscene.tracking.tracks import Tracks
+from arrayscene.tracking.tracks import Track, Tracks
+from arrayscene.tracking.voices import heard_again
 
 Progress = Callable[[str, float], None]
 
@@ -45,7 +47,8 @@ def track(
 ) -> Tracks:
     """Follow every source through a recording: where it is at each moment, when it sounds, and who it is after a crossing.
 
-    Check the recording -> detections in every frame -> assignment and filters -> identities -> smoothing.
+    Check the recording -> detections in every frame -> assignment and filters -> identities -> voices on either side of every
+    meeting -> smoothing.
 
     Args:
         recording: microphones' samples; or the path of one multichannel file, or paths of one file a microphone.
@@ -76,28 +79,30 @@ def track(
         check_whole("track: max_sources", max_sources)
         config = config._replace(max_sources=max_sources)
     follower = Follower(good.array, good.sample_rate, tracker=config)
-    dc = health.dc[list(health.good)].astype(np.float32)[:, None]
+    offsets = health.dc[list(health.good)]
     frames: list[Followed] = []
     state = follower.init()
     power = np.zeros(follower.front.stft.n_freqs)
     for start, block in good.blocks(BLOCK_SECONDS):
         report("follow", start / good.n_samples)
-        samples = block.samples - dc
+        samples = block.samples - offsets[:, None].astype(np.float32)
         found, state = follower.step(samples, state)
         power += follower.front.stft(torch.from_numpy(samples[0])).abs().square().sum(-1).double().numpy()
         frames += found
     report("follow", 1.0)
-    tracks = tracks_of(frames, follower)
+    tracks = tracks_of(heard_again(frames, follower, good, offsets, report), follower)
+    detections = tuple(frame.detections for frame in frames)
+    tracks = overhead(tracks, detections, good, offsets, follower.front.grid)
     return Tracks(
         tracks=tracks,
-        detections=tuple(frame.detections for frame in frames),
+        detections=detections,
         duration=good.duration,
         frame_seconds=follower.frame_seconds,
         array=good.array,
         ambiguity=good.array.ambiguity,
         assumptions=_assumptions(good, follower.front.grid),
         warnings=[
-            *_warnings(recording, health, follower, len(tracks)),
+            *_warnings(recording, health, follower, tracks),
             *_look_alikes(power, follower, len(tracks)),
             *suspicions(suspects, good),
         ],
@@ -134,8 +139,8 @@ def _look_alikes(power: NDArray[np.float64], follower: Follower, n_tracks: int) 
     ]
 
 
-def _warnings(recording: Recording, health: Health, follower: Follower, n_tracks: int) -> list[str]:
-    array = follower.front.array
+def _warnings(recording: Recording, health: Health, follower: Follower, tracks: Sequence[Track]) -> list[str]:
+    array, n_tracks = follower.front.array, len(tracks)
     found = [*recording.notes, *(finding.message for finding in health.findings if finding.severity != "note")]
     if not n_tracks:
         found.append(
@@ -153,6 +158,12 @@ def _warnings(recording: Recording, health: Health, follower: Follower, n_tracks
             if follower.front.grid.azimuth_known
             else "A vertical line of microphones cannot tell azimuth: each source may lie anywhere on its cone."
         )
+    if is_level(array, follower.front.grid):
+        found += [
+            f"Source {one.id} is straight above the microphones, or below: its azimuth is unknown there."
+            for one in tracks
+            if one.azimuth is None
+        ]
     # A level array has its mirror image below, where no elevation is given anyway.
     if array.ambiguity == "mirror" and follower.space.side is not None and n_tracks:
         found.append("A flat array cannot tell its two sides apart (mirror ambiguity): sources are given on its front side.")
