@@ -15,7 +15,7 @@ from torch import Tensor
 
 from arrayscene.choice import choose
 from arrayscene.config_file import read_settings, write_settings
-from arrayscene.decoders import Decoder, Estimate, GuidedIVA, MultichannelWiener
+from arrayscene.decoders import BelowSpeech, Decoder, Estimate, GuidedIVA, MultichannelWiener
 from arrayscene.errors import RecordingError
 from arrayscene.folder import write_whole
 from arrayscene.interruption import ignore_interrupts
@@ -214,7 +214,7 @@ def example(scene: WorldScene, config: ExampleConfig) -> dict[str, Tensor]:
     loudness = scene.mixture[0].square().mean().sqrt() * (stft.n_fft / 2) ** 0.5
     y, target = stft(scene.mixture / loudness), stft(scene.images[:, 0] / loudness)
     response = far_field(scene.array, azimuth, elevation, frequencies=stft.frequencies(scene.sample_rate))
-    last = cast(MultichannelWiener, choice.make(None))
+    last = cast(MultichannelWiener, cast(BelowSpeech, choice.make(None)).decoder)
     kept = {"mixture": y[0], "target": target}
     if isinstance(last.pilot, GuidedIVA):
         guide = cast(MultichannelWiener, last.pilot.guide)
