@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from arrayscene.kernels.dispatch import FASTMATH, compiled
+from arrayscene.kernels.memory import frames_first
 from arrayscene.linalg import squared_abs
 
 N_FEATURES: Final = 17
@@ -63,7 +64,7 @@ def band_features(
     result[..., n_bands:, :, :] = 0
     result[..., n_frames:, :] = 0
     out = result.view(torch.uint64).view(-1, n_sources, *padded, N_FEATURES * BAND * dtype.itemsize // 8).numpy()
-    flat = (_frames_first(mixture, 2), *(_frames_first(part, 3) for part in (linear, filtered, variances)), out)
+    flat = (frames_first(mixture, 2), *(frames_first(part, 3) for part in (linear, filtered, variances)), out)
     for frames, pilots, found, v, features in zip(*flat, strict=True):
         _features(frames, pilots, found, v, features, n_bands)
     return result.movedim(-1, -3)
@@ -130,9 +131,9 @@ def combination(weights: Tensor, mixture: Tensor, linear: Tensor, filtered: Tens
     result = torch.empty((*linear.shape[:-2], n_frames, n_freqs), dtype=linear.dtype)
     channels_last = weights.movedim(-3, -1).contiguous().view(_WORDS[weights.dtype])
     flat = (
-        _frames_first(mixture, 2),
-        _frames_first(linear, 3),
-        _frames_first(filtered, 3),
+        frames_first(mixture, 2),
+        frames_first(linear, 3),
+        frames_first(filtered, 3),
         result.view(-1, n_sources, n_frames, n_freqs).numpy(),
     )
     shift = 32 - 8 * weights.dtype.itemsize
@@ -158,12 +159,6 @@ def combination_torch(weights: Tensor, mixture: Tensor, linear: Tensor, filtered
 def _single(real: Tensor, *spectra: Tensor) -> bool:
     """Whether a kernel may take them: they work in single precision alone."""
     return compiled(real, *spectra) and all(spectrum.dtype == torch.complex64 for spectrum in spectra)
-
-
-def _frames_first(part: Tensor, n_axes: int) -> NDArray[Any]:
-    """(item, ..., frame, freq) of (..., freq, frame), of which the last `n_axes` belong to an item."""
-    part = part.mT.resolve_conj()
-    return np.asarray(part.reshape(-1, *part.shape[part.ndim - n_axes :]).contiguous().numpy())
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")

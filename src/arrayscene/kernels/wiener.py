@@ -12,6 +12,7 @@ from torch import Tensor
 
 from arrayscene.kernels.dispatch import FASTMATH, compiled
 from arrayscene.kernels.lanes import LANES, factorize_lanes, load, solve_lanes
+from arrayscene.kernels.memory import frames_first
 from arrayscene.linalg import squared_abs
 
 LEAST = 1e-6
@@ -44,8 +45,8 @@ def multichannel_wiener(y: Tensor, variances: Tensor, covariances: Tensor, noise
     result = torch.empty((*variances.shape[:-2], n_frames, n_freqs), dtype=y.dtype)
     # Inverses are taken in double precision whatever comes in: a source may lie 60 dB below another.
     flat = (
-        _frames_first(y),
-        _frames_first(variances),
+        frames_first(y, 3),
+        frames_first(variances, 3),
         covariances.to(torch.complex128).resolve_conj().reshape(-1, n_freqs, n_sources, n_mics, n_mics).contiguous().numpy(),
         noise.double().reshape(-1, n_freqs).contiguous().numpy(),
         result.view(-1, n_sources, n_frames, n_freqs).numpy(),
@@ -87,8 +88,8 @@ def image_statistics(y: Tensor, images: Tensor, floor: float) -> tuple[Tensor, T
     v = torch.empty((*leading, n_sources + 1, n_frames, n_freqs), dtype=y.real.dtype)
     R = torch.empty((*leading, n_freqs, n_sources + 1, n_mics, n_mics), dtype=y.dtype)
     flat = (
-        _frames_first(y),
-        _frames_first(images.flatten(-4, -3)),
+        frames_first(y, 3),
+        frames_first(images.flatten(-4, -3), 3),
         v.view(-1, n_sources + 1, n_frames, n_freqs).numpy(),
         R.view(-1, n_freqs, n_sources + 1, n_mics, n_mics).numpy(),
     )
@@ -108,11 +109,6 @@ def image_statistics_torch(y: Tensor, images: Tensor, floor: float) -> tuple[Ten
     R = whitened @ whitened.mH
     trace = R.diagonal(dim1=-2, dim2=-1).real.mean(-1)
     return v, R / trace.clamp_min(tiny)[..., None, None]
-
-
-def _frames_first(parts: Tensor) -> NDArray[Any]:
-    """(item, part, frame, freq) of (..., part, freq, frame): the order in which transforms leave frames in memory."""
-    return np.asarray(parts.mT.resolve_conj().reshape(-1, *parts.mT.shape[-3:]).contiguous().numpy())
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
