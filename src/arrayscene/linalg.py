@@ -66,9 +66,8 @@ def fit_response(y: Tensor, x: Tensor) -> Tensor:
     Returns: (..., freq, mic, source), complex128.
     """
     x = x.movedim(-3, -2).contiguous()
-    moments = torch.cat([y.movedim(-3, -2), x], dim=-2) @ x.mH / x.shape[-1]
-    moments = moments.to(torch.complex128)
-    return _least_squares(moments[..., : y.shape[-3], :], moments[..., y.shape[-3] :, :])
+    R_yx, R_xx = (part @ x.mH / x.shape[-1] for part in (y.movedim(-3, -2), x))
+    return _least_squares(R_yx.to(torch.complex128), R_xx.to(torch.complex128))
 
 
 def fit_linear(R_yy: Tensor, D: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from arrayscene.decoders import DiffusionPosterior, DiffusionWarning, Estimate
 from arrayscene.decoders.linear import relative_to
 from arrayscene.decoders.reliability import SENSOR_NOISE, best_reliability
 from arrayscene.diarisation import cut
-from arrayscene.linalg import load_diagonal
+from arrayscene.linalg import load_diagonal, squared_abs
 from arrayscene.listening import Heard, block_count, blocks
 from arrayscene.recording import Recording
 from arrayscene.response import Response, far_field
@@ -205,15 +205,16 @@ class Account:
         apart = A.shape[-1] <= A.shape[-2]
         self.gain_db += 10 * np.log10(np.clip(gain.numpy(), 1e-6, 1e9)) if apart else np.inf
         # What the sources leave is the noise that the reliability is judged against, and no less than a microphone's own.
-        noise = (y - explained).abs().square().mean(dim=(0, 2)) / x.abs().square().mean(dim=(0, 2)).clamp_min(1e-30)
-        self.trust += best_reliability(A, noise.double().clamp(SENSOR_NOISE, 1e6)).mean(-1).numpy()
+        power = squared_abs(x).sum(-1).T.double()
+        noise = torch.from_numpy(left) / len(y) / power.mean(-1).clamp_min(1e-30)
+        self.trust += best_reliability(A, noise.clamp(SENSOR_NOISE, 1e6)).mean(-1).numpy()
         self.n_blocks += 1
         # Compared where the array has neither lost all phase nor begun to alias.
         band = (self.frequencies > 300) & (self.frequencies < min(max(self.aliasing_hz, 1000.0), 6000.0))
         A, steering = A[band], relative_to(steering[band], 0)
-        power = x[:, band].abs().square().sum(-1).T.double()
-        alike = (A.conj() * steering).sum(-2).abs().square()
-        alike = alike / (A.abs().square().sum(-2) * steering.abs().square().sum(-2)).clamp_min(1e-30)
+        power = power[band]
+        alike = squared_abs((A.conj() * steering).sum(-2))
+        alike = alike / (squared_abs(A).sum(-2) * squared_abs(steering).sum(-2)).clamp_min(1e-30)
         chance = 1 / A.shape[-2]
         self.match[ids] += (power * ((alike - chance) / (1 - chance)).clamp(0, 1)).sum(0).numpy()
         self.weight[ids] += power.sum(0).numpy()
@@ -247,4 +248,4 @@ class Account:
 
 def _power(frames: Tensor) -> NDArray[np.float64]:
     """(freq,) energy over microphones and frames."""
-    return frames.abs().square().sum(dim=(0, 2)).double().numpy()
+    return squared_abs(frames).sum(dim=(0, 2)).double().numpy()

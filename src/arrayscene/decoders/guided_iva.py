@@ -21,7 +21,7 @@ from arrayscene.decoders.source_models import source_weights
 from arrayscene.decoders.transforms import Resynthesising, at_frequencies_of, decode_samples, frequencies_of
 from arrayscene.errors import ShapeError
 from arrayscene.kernels import exact_covariance, iss_update, output_power, source_covariances
-from arrayscene.linalg import load_diagonal
+from arrayscene.linalg import load_diagonal, squared_abs
 from arrayscene.response import Response
 from arrayscene.stft import STFT
 
@@ -72,7 +72,7 @@ class GuidedIVA(Resynthesising, LinearSeparation):
         n_sources, n_mics = x.shape[-3], y.shape[-3]
         check_count("GuidedIVA", n_sources, n_mics)
         guided, mixture = normalised(x), normalised(y)
-        D = self._sweeps(mixture, completed(_fit(guided, mixture)), guided.abs().square(), top_frequency(response))
+        D = self._sweeps(mixture, completed(_fit(guided, mixture)), squared_abs(guided), top_frequency(response))
         return scaled(D, y, n_sources, self.reference, frequencies_of(self.stft, response))
 
     def _sweeps(self, mixture: Tensor, start: Tensor, guided: Tensor, top: float) -> Tensor:

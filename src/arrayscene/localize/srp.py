@@ -220,8 +220,7 @@ class SRPPHAT(nn.Module):
             coherence, level = self._coherence(y[:, band])
             weight = level / level.sum(0, keepdim=True).clamp_min(1e-30)
             toward = steering[list(indices)].reshape(len(indices), 2, len(self.pairs), -1)
-            parts = torch.stack([coherence.real, coherence.imag])
-            seen = torch.einsum("scpf,cpft,ft->st", toward, parts, weight).clamp_min(0)
+            seen = torch.einsum("scpf,cpft,ft->st", toward, coherence, weight).clamp_min(0)
             alike = torch.einsum("scpf,rcpf,ft->srt", toward, toward, weight)
             fitted.append(_non_negative(alike, seen))
         m = torch.stack(fitted, dim=1)
@@ -234,20 +233,19 @@ class SRPPHAT(nn.Module):
     def _steered(self, y: Tensor, steering: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(time, direction) steered power of the frames of a band; (freq, time) level and weight of its bins."""
         coherence, level = self._coherence(y)
-        size = coherence.abs()
+        size = coherence.square().sum(0).sqrt()
         audible = level > 0.05 * level.mean(0, keepdim=True)
         weight = size.mean(0).square() * audible
-        phase = coherence / size.clamp_min(1e-9) * weight
-        phase = torch.cat([phase.real, phase.imag]).movedim(-1, 0).flatten(1)
+        phase = (coherence * (weight / size.clamp_min(1e-9))).flatten(0, 1).movedim(-1, 0).flatten(1)
         return phase @ steering.T / (len(self.pairs) * weight.sum(0).clamp_min(1e-9))[:, None], level, weight
 
     def _coherence(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """(pair, freq, time) coherence of frames over some of them, and (freq, time) their level."""
+        """(part, pair, freq, time) real and imaginary coherence of frames over some of them, and (freq, time) their level."""
         first, second = self.pairs.T
         part = y[self.mics]
         own = _smooth(squared_abs(part))
-        cross = _smooth(part[first] * part[second].conj())
-        return cross / (own[first] * own[second]).sqrt().clamp_min(1e-20), own.mean(0)
+        cross = part[first] * part[second].conj()
+        return _smooth(torch.stack([cross.real, cross.imag])) / (own[first] * own[second]).sqrt().clamp_min(1e-20), own.mean(0)
 
     def _known(self, response: Response, frequencies: Tensor) -> Tensor:
         """(freq, mic, direction) a given response at the microphones that are used."""
@@ -282,7 +280,11 @@ def _smooth(frames: Tensor) -> Tensor:
     """Averages over `SMOOTHING` frames at half that hop; fewer frames are averaged as they are."""
     if frames.shape[-1] < SMOOTHING:
         return frames.mean(-1, keepdim=True)
-    return frames.unfold(-1, SMOOTHING, SMOOTHING // 2).mean(-1)
+    hop = SMOOTHING // 2
+    whole = frames[..., : frames.shape[-1] // hop * hop]
+    halves = whole.reshape(*whole.shape[:-1], -1, hop).sum(-1)
+    averages: Tensor = (halves[..., :-1] + halves[..., 1:]) / SMOOTHING
+    return averages
 
 
 def _non_negative(quadratic: Tensor, linear: Tensor) -> Tensor:

@@ -45,7 +45,9 @@ def window_peaks(survey: Survey, grid: Grid, seconds: float) -> NDArray[np.float
         if not len(used):
             continue
         places, votes = grid.embedding[used], votes[used]
-        near = np.exp(-0.5 * np.square(places[:, None] - places[None]).sum(axis=-1) / SCATTER**2) * votes
+        length_2 = np.square(places).sum(axis=1)
+        apart = length_2[:, None] + length_2 - 2 * places @ places.T
+        near = np.exp(-0.5 * apart / SCATTER**2) * votes
         best = near[int(np.argmax(near.sum(axis=1)))]
         peaks.append(best @ places / best.sum())
     return np.array(peaks, np.float64).reshape(-1, grid.embedding.shape[1])
