@@ -55,7 +55,10 @@ def check_whole(who: str, value: object, least: int = 1, or_else: str = "", erro
 
 
 def as_indices(who: str, values: Iterable[Any], error: type[ArraySceneError] = ShapeError) -> list[int]:
-    """Whole numbers, counted from 0 or 1 as the caller has it."""
+    """Whole numbers, counted from 0 or 1 as the caller has it.
+
+    Raises: `error` for anything else; `who` begins its message.
+    """
     try:
         found = [] if isinstance(values, str) else [int(value) for value in values]
         whole = not isinstance(values, str) and all(float(value) == index for value, index in zip(values, found, strict=True))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -22,7 +23,7 @@ from arrayscene.diarisation import cut
 from arrayscene.errors import GeometryError, ShapeError
 from arrayscene.following import along, followed
 from arrayscene.health import check
-from arrayscene.listening import BLOCK_SECONDS, Heard, listen
+from arrayscene.listening import Heard, listen
 from arrayscene.localize import direction_grid
 from arrayscene.localize.drowned import drowned_remark
 from arrayscene.localize.grid import to_vectors
@@ -31,7 +32,7 @@ from arrayscene.networks import SceneNet, SpeechPrior, load_scene_net, load_spee
 from arrayscene.notices import assumptions, suspicions, warnings_about
 from arrayscene.preparing import usable, with_array
 from arrayscene.recording import Recording
-from arrayscene.reverberation import decay_time
+from arrayscene.reverberation import recording_decay_time
 from arrayscene.scene import Path, Scene, Source
 from arrayscene.tracking import Track, Tracks
 from arrayscene.tracking.signals import unmix_tracks
@@ -128,8 +129,10 @@ def recover(
             tracks = None if rests and moving is None else followed(good, heard, moving, n_sources, report)
             if tracks is not None:
                 heard = along(heard, tracks)
+        # Two things depend on it, and often neither.
+        reverberation = cache(partial(recording_decay_time, good))
         with _timed(timings, "decode"):
-            choice = _choose(method, good, heard, stretches is not None, network, prior, draws)
+            choice = _choose(method, good, heard, stretches is not None, reverberation, network, prior, draws)
             if tracks is None:
                 unmixed = unmix(good, dc, heard, choice, stretches, report, stop)
             else:
@@ -157,7 +160,7 @@ def recover(
         warnings=[
             *warnings_about(recording, health, heard, unmixed, n_sources, follow_failed=bool(moving) and tracks is None),
             *suspicions(suspects, good),
-            *(drowned_remark(_reverberation(good), len(sources)) if n_sources is None and not any(given.values()) else []),
+            *(drowned_remark(reverberation(), len(sources)) if n_sources is None and not any(given.values()) else []),
         ],
         inputs=recording.inputs,
         timings=timings,
@@ -246,6 +249,7 @@ def _choose(
     good: Recording,
     heard: Heard,
     guided: bool,
+    reverberation: Callable[[], float | None],
     network: SceneNet | None,
     prior: SpeechPrior | None,
     draws: int | None,
@@ -258,7 +262,7 @@ def _choose(
         duration=good.duration,
         sample_rate=good.sample_rate,
         guided=guided,
-        reverberation=_reverberation(good) if n_sources > 1 and method in SUITED_TO_ROOMS else None,
+        reverberation=reverberation() if n_sources > 1 and method in SUITED_TO_ROOMS else None,
         network=network,
         prior=prior,
         draws=draws,
@@ -268,12 +272,6 @@ def _choose(
 def _why(choice: Choice, weights: str | FilePath | None, *, followed: bool) -> str:
     own = f" (weights {weights})" if weights is not None and choice.method in ("network", "diffusion") else ""
     return ("sources move, so each is decoded along its track, 2 s at a time; " if followed else "") + choice.why + own
-
-
-def _reverberation(good: Recording) -> float | None:
-    """T60 of the first block, as the first microphone hears it."""
-    _, block = next(iter(good.blocks(min(BLOCK_SECONDS, good.duration), 0.0)))
-    return decay_time(block.samples[0], good.sample_rate)
 
 
 def _measure(

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from arrayscene.linalg import squared_abs
+from arrayscene.recording import Recording
 from arrayscene.stft import STFT
 
 FRAME_SECONDS: Final = 0.032
@@ -24,6 +25,9 @@ STRAIGHT, LEAST_DROP, ENOUGH = 0.9, 6.0, 20
 
 QUARTILE: Final = 0.75
 """Of the decay rates: sounds that stop slowly make the lower ones, the room the upper."""
+
+FIRST_SECONDS: Final = 30.0
+"""Of a recording, that tell its room: the time of a steady room does not change, and reading on costs."""
 
 
 def decay_time(samples: NDArray[Any], sample_rate: float) -> float | None:
@@ -62,3 +66,12 @@ def decay_time(samples: NDArray[Any], sample_rate: float) -> float | None:
     drop = fall * (line[-1] - line[0])
     rates = drop[straight & (drop > LEAST_DROP)] / (WINDOW * stft.hop / sample_rate)
     return None if len(rates) < ENOUGH else float(60 / torch.quantile(rates, QUARTILE))
+
+
+def recording_decay_time(recording: Recording) -> float | None:
+    """`decay_time` of the first half minute of a recording, as its first microphone hears it; seconds, None where not known.
+
+    Cost: 60 ms at most, and memory of half a minute.
+    """
+    _, first = next(iter(recording.blocks(min(FIRST_SECONDS, recording.duration))))
+    return decay_time(first.samples[0], recording.sample_rate)

@@ -33,6 +33,8 @@ class STFT(nn.Module):
     Latency: `n_fft - hop` samples from a sample's arrival to its reconstruction, plus the block itself.
     Differentiable in the samples and in the frames.
 
+    Raises: ShapeError for an odd n_fft, or a hop that does not divide it at least twice.
+
     Reference: D. W. Griffin and J. S. Lim, "Signal estimation from modified short-time Fourier transform", 1984, eq. (6).
     """
 
@@ -44,7 +46,7 @@ class STFT(nn.Module):
         check_whole("STFT: n_fft", n_fft, 4)
         hop = n_fft // 4 if hop is None else hop
         check_whole("STFT: hop", hop)
-        if n_fft < 4 or n_fft % 2 or hop < 1 or n_fft % hop or hop > n_fft // 2:
+        if n_fft % 2 or n_fft % hop or hop > n_fft // 2:
             raise ShapeError(f"STFT: n_fft={n_fft}, hop={hop} came; n_fft must be even and hop must divide it at least twice")
         self.n_fft, self.hop = n_fft, hop
         window = torch.hann_window(n_fft, periodic=True, dtype=torch.float64).sqrt()
@@ -106,7 +108,10 @@ class STFT(nn.Module):
         return STFTState(zeros, zeros)
 
     def step(self, samples: Tensor, state: STFTState) -> tuple[Tensor, STFTState]:
-        """Transform the next block (..., k hop) to (..., freq, k); equals the same frames of `forward`."""
+        """Transform the next block (..., k hop) to (..., freq, k); equals the same frames of `forward`.
+
+        Raises: ShapeError for a block that is no multiple of the hop.
+        """
         if samples.shape[-1] % self.hop:
             raise ShapeError(f"STFT.step: a block of {samples.shape[-1]} samples came; a multiple of hop={self.hop} is needed")
         padded = torch.cat([state.tail, samples], dim=-1)

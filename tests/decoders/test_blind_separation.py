@@ -7,7 +7,18 @@ import torch
 from torch import Tensor
 
 from arrayscene.array import MicrophoneArray
-from arrayscene.decoders import SDWMWF, BlindClustering, Clustering, FrequencyDomainICA, Masking, Masks
+from arrayscene.decoders import (
+    ILRMA,
+    SDWMWF,
+    AuxIVA,
+    BlindClustering,
+    Clustering,
+    FastMNMF,
+    FrequencyDomainICA,
+    Masking,
+    Masks,
+    OverIVA,
+)
 from arrayscene.decoders.frequency_domain_ica import Algorithm
 from arrayscene.errors import ShapeError
 from arrayscene.response import MatrixResponse, PlaneWave, Response
@@ -117,6 +128,13 @@ def test_masks_learnt_from_the_whole_are_known_at_every_step() -> None:
         part, state = decoder.step(y[..., start : start + 70], state)
         parts.append(part.x)
     torch.testing.assert_close(torch.cat(parts, -1), decoder(y, response).x)
+
+
+@pytest.mark.parametrize("method", [AuxIVA, FastMNMF, ILRMA, OverIVA])
+@pytest.mark.parametrize("n_iter", [-1, 1.5])
+def test_iterations_are_a_whole_number(method: type[AuxIVA], n_iter: int) -> None:
+    with pytest.raises(ShapeError, match=rf"{method.__name__}: n_iter={n_iter} came; a whole number"):
+        method(n_iter=n_iter)
 
 
 def test_what_cannot_be_said_is_refused() -> None:

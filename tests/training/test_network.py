@@ -106,6 +106,15 @@ def test_examples_that_were_made_otherwise_are_refused(folder: Path) -> None:
         NetworkRecipe(replace(CONFIG, duration=2.0), folder).prepare((0, 1), lambda what, done: None)
 
 
+def test_nothing_is_left_where_one_speaker_cannot_be_split(tmp_path: Path) -> None:
+    speech, out = tmp_path / "speech", tmp_path / "trainings" / "one"
+    (speech / "anna").mkdir(parents=True)
+    soundfile.write(speech / "anna" / "1.wav", np.random.default_rng(0).standard_normal(16000) * 0.1, 16000)
+    with pytest.raises(RecordingError, match="only one speaker"):
+        train(NetworkRecipe(replace(CONFIG, speech=str(speech)), out), Run(accelerator="cpu"))
+    assert not out.parent.exists()
+
+
 def test_the_loss_falls(folder: Path, tmp_path: Path) -> None:
     # Scored on the examples that it is trained on, where it must become better soon.
     shutil.copytree(folder / "examples", tmp_path / "examples")

@@ -13,11 +13,9 @@ import typer
 from typer.core import TyperGroup
 
 from arrayscene.cli import array, bench, convert, demo, doctor, evaluate, locate, recover, simulate, sound_map, track, train
+from arrayscene.cli.exit_codes import INTERRUPTED, USER_ERROR
 from arrayscene.cli.methods import WithMethods
 from arrayscene.errors import ArraySceneError
-
-USER_ERROR = 2
-INTERRUPTED = 130
 
 
 class Commands(TyperGroup):

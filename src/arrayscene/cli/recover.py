@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arrayscene.cli.channels import channel_numbers
+from arrayscene.cli.exit_codes import INTERRUPTED
 from arrayscene.cli.options import Array, Channels, Inputs, Quiet, Rate, Start, Stop, required
 from arrayscene.cli.progress import Progress, progress_bar
 from arrayscene.cli.table import print_table
@@ -24,8 +25,6 @@ from arrayscene.interruption import Interruption
 
 if TYPE_CHECKING:
     from arrayscene.scene import Scene
-
-INTERRUPTED = 130
 
 
 def recover(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
+from arrayscene.cli.exit_codes import INTERRUPTED
 from arrayscene.cli.progress import progress_bar
 from arrayscene.errors import ArraySceneError, RecordingError
 from arrayscene.naming import one_of
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from arrayscene.cli.simulate import Wishes
     from arrayscene.worlds import WorldConfig
     from arrayscene.worlds.speech import Split
-
-INTERRUPTED = 130
 
 OPTIONS = {
     "arrays": "--array",

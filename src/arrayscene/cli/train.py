@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from arrayscene.cli.exit_codes import INTERRUPTED, USER_ERROR
 from arrayscene.errors import RecordingError
 
 if TYPE_CHECKING:
     from arrayscene.training import Outcome, Progress, TrainingConfig
-
-INTERRUPTED = 130
 
 OPTIONS = {"n_steps": "--steps", "learning_rate": "--lr"}
 """Those that are not called as in the configuration."""
@@ -82,7 +81,7 @@ def train(
         with line.shown():
             outcome = run_training(kind(chosen, folder), run, line.update)
     except ElsewhereError:
-        raise typer.Exit(2 if first else 0) from None
+        raise typer.Exit(USER_ERROR if first else 0) from None
     except KeyboardInterrupt:
         if first:
             _say(f"interrupted: what is finished stays in {folder}; the same command goes on from there")

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from arrayscene.arguments import check_whole
 from arrayscene.decoders.demixing import Demixing
-from arrayscene.decoders.majorization import SWEEPS, UPDATES, check_update, held_to_directions, majorized, whitened
+from arrayscene.decoders.majorization import UPDATES, check_update, held_to_directions, majorized, whitened
 from arrayscene.decoders.source_models import Model, check_model
 from arrayscene.kernels import Whitened
 
@@ -78,5 +78,4 @@ class AuxIVA(Demixing):
         return self._learn(white, start, top)
 
     def _learn(self, white: Whitened, start: Tensor, top: float) -> Tensor:
-        n_sweeps = self.n_sweeps or SWEEPS[self.update]
-        return majorized(white, start, self.model, top, self.update, self.n_iter, n_sweeps)
+        return majorized(white, start, self.model, top, self.update, self.n_iter, self.n_sweeps)

@@ -95,7 +95,10 @@ LARGE: Final = 256
 
 
 def end_of(y: Tensor, position: int, n_known: int, who: str) -> int:
-    """Where the next frames y end, which begin at `position`, for decoders that can decode the frames of their `init` alone."""
+    """Where the next frames y end, which begin at `position`, for decoders that can decode the frames of their `init` alone.
+
+    Raises: ShapeError beyond the `n_known` of those.
+    """
     end = position + y.shape[-1]
     if end > n_known:
         raise ShapeError(

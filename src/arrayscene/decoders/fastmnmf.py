@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from arrayscene.arguments import check_whole
 from arrayscene.decoders.base import Decoder, Estimate, check_wanted, end_of
 from arrayscene.decoders.demixing import Demixing, first_demixing, normalised, top_frequency
 from arrayscene.decoders.figures import Figures
@@ -93,6 +94,7 @@ class FastMNMF(Decoder):
         reference: int = 0,
     ) -> None:
         super().__init__()
+        check_whole("FastMNMF: n_iter", n_iter, 0)
         if model not in (1, 2) or n_bases < 1:
             raise ShapeError(f"FastMNMF: model={model!r}, n_bases={n_bases} came; model 1 or 2 and at least one basis are needed")
         check_wanted(n_sources, type(self).__name__)

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from arrayscene.arguments import check_whole
 from arrayscene.decoders.auxiva import AuxIVA
 from arrayscene.decoders.demixing import Demixing
 from arrayscene.decoders.majorization import SWEEPS, whitened
@@ -64,6 +65,7 @@ class ILRMA(Demixing):
         loading: float = 0.03,
     ) -> None:
         super().__init__(n_sources, reference=reference, loading=loading)
+        check_whole("ILRMA: n_iter", n_iter, 0)
         if n_bases < 1 or (student_nu is not None and not student_nu > 0):
             raise ShapeError(f"ILRMA: n_bases={n_bases}, student_nu={student_nu} came; at least 1 and above 0 are needed")
         self.n_bases, self.student_nu, self.n_iter, self.start = n_bases, student_nu, n_iter, start

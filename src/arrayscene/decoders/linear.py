@@ -40,6 +40,8 @@ class LinearDecoder(Decoder):
 
     Args:
         reference: microphone, from 0; None leaves the scale of A as it is, so that D inverts A itself.
+
+    Raises: ShapeError for a reference that is no microphone, or in `init` without a response.
     """
 
     def __init__(self, reference: int | None = 0) -> None:

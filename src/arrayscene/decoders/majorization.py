@@ -31,7 +31,7 @@ NOISE = 1e-10
 
 
 def majorized(
-    white: Whitened, start: Tensor, model: Model | float, top: float, update: str, n_iter: int, n_sweeps: int
+    white: Whitened, start: Tensor, model: Model | float, top: float, update: str, n_iter: int, n_sweeps: int | None
 ) -> Tensor:
     """D (..., freq, output, mic) of the recording: `n_iter` times the bins are weighted, and W swept against their covariances.
 
@@ -42,13 +42,13 @@ def majorized(
         top: hertz of the highest frequency.
         update: name of a sweep of W against weighted covariances.
         n_iter: times that the bins are weighted.
-        n_sweeps: sweeps after each.
+        n_sweeps: sweeps after each; None: as `SWEEPS` says.
     """
     # The updates are the same in any axes of the mixture; in these all that they meet is well-conditioned.
     W = white.demixing(start)
     for _ in range(n_iter):
         weights = source_weights(output_power(white.parts, W, pooled=model != "banded"), model, top)
-        W = UPDATES[update](W, source_covariances(white.parts, weights, white.noise), n_sweeps)
+        W = UPDATES[update](W, source_covariances(white.parts, weights, white.noise), n_sweeps or SWEEPS[update])
     return white.undone(W)
 
 

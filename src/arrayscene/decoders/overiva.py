@@ -6,8 +6,9 @@ from typing import Literal
 
 from torch import Tensor
 
+from arrayscene.arguments import check_whole
 from arrayscene.decoders.demixing import Demixing
-from arrayscene.decoders.majorization import SWEEPS, check_update, held_to_directions, majorized, whitened
+from arrayscene.decoders.majorization import check_update, held_to_directions, majorized, whitened
 from arrayscene.decoders.source_models import Model, check_model
 from arrayscene.kernels import Whitened
 
@@ -51,9 +52,9 @@ class OverIVA(Demixing):
     ) -> None:
         super().__init__(n_sources, reference=reference, loading=loading)
         check_model(model, "OverIVA")
+        check_whole("OverIVA: n_iter", n_iter, 0)
         check_update(update, ("ip", "ip2"), "OverIVA")
-        self.model, self.update, self.n_iter, self.directional = model, update, n_iter, directional
-        self.n_sweeps = n_sweeps or SWEEPS[update]
+        self.model, self.update, self.n_iter, self.n_sweeps, self.directional = model, update, n_iter, n_sweeps, directional
 
     def learn(self, mixture: Tensor, start: Tensor, top: float) -> Tensor:
         """`n_iter` weightings, each with `n_sweeps` sweeps; they start from the loudest microphones."""

@@ -50,6 +50,8 @@ class StatisticalDecoder(Decoder):
             `Segments(...)`, `Clustering(...)` of one of them, or `Recursive(...)`, with which D follows the recording.
         loading: relative diagonal loading of R_n.
         reference: microphone, from 0.
+
+    Raises: ShapeError for a loading below 0, statistics that are none, or that do not fit the response.
     """
 
     reference: int
@@ -96,7 +98,10 @@ class StatisticalDecoder(Decoder):
 
 
 def source_and_rest(R: Tensor, loading: float, y: Tensor, known: Response | None, decoder: Decoder) -> tuple[Tensor, Tensor]:
-    """R_s and R_n (..., freq, source, mic, mic) out of what a `Statistics` returned, R_n loaded until it can be inverted."""
+    """R_s and R_n (..., freq, source, mic, mic) out of what a `Statistics` returned, R_n loaded until it can be inverted.
+
+    Raises: ShapeError for statistics of another number of sources than the response's.
+    """
     who = type(decoder).__name__
     if known is not None and known.matrix().shape[-1] != R.shape[-3] - 1:
         raise ShapeError(

@@ -133,8 +133,7 @@ def _update(
     for start in range(0, len(Q), LANES):
         n_freqs = min(LANES, len(Q) - start)
         T_block = spectra[start : start + n_freqs]
-        for k in range(n_sources):
-            fill_variances(T_block, activations, k, 0.0, R)
+        fill_variances(T_block, activations, 0.0, R)
         for f in range(n_freqs):
             own, y = inverses[f * n_mics : (f + 1) * n_mics], frames[2 * f * n_mics : 2 * (f + 1) * n_mics]
             _fill_inverse(R[f * n_sources : (f + 1) * n_sources], G[0 if shared else start + f], n_frames, own)
@@ -154,8 +153,7 @@ def _update(
             for m in range(n_mics):
                 copy_row(power[m], own[m])
         multiply_by_step(T_block, T_found[:n_freqs], T_expected[:n_freqs])
-        for k in range(n_sources):
-            fill_variances(T_block, activations, k, 0.0, R)
+        fill_variances(T_block, activations, 0.0, R)
         for f in range(n_freqs):
             variances, own, place = (
                 R[f * n_sources : (f + 1) * n_sources],
@@ -169,23 +167,20 @@ def _update(
                 multiply_by_step(G[place], G_found[place], G_expected[place])
                 _gather_all(own, variances, G[place], f, n_frames, inverse, ratio, found, expected)
         if not shared:
-            for k in range(n_sources):
-                add_for_activations(T_block, k, found, expected, sum_found, sum_expected)
+            add_for_activations(T_block, found, expected, sum_found, sum_expected)
     if shared:
         multiply_by_step(G[0], G_found[0], G_expected[0])
         for start in range(0, len(Q), LANES):
             n_freqs = min(LANES, len(Q) - start)
             T_block = spectra[start : start + n_freqs]
-            for k in range(n_sources):
-                fill_variances(T_block, activations, k, 0.0, R)
+            fill_variances(T_block, activations, 0.0, R)
             for f in range(n_freqs):
                 y = frames[: 2 * n_mics]
                 fill_frames(parts[start + f], y)
                 power[:] = 0
                 add_power(y, Q[start + f], q, power)
                 _gather_all(power, R[f * n_sources : (f + 1) * n_sources], G[0], f, n_frames, inverse, ratio, found, expected)
-            for k in range(n_sources):
-                add_for_activations(T_block, k, found, expected, sum_found, sum_expected)
+            add_for_activations(T_block, found, expected, sum_found, sum_expected)
     multiply_by_step(activations, sum_found, sum_expected)
     unpad_factors(spectra, activations, T, V)
 

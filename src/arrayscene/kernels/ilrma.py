@@ -145,8 +145,7 @@ def _update(
         _fill_inverse(T_block, activations, n_frames, expected)
         for row in range(n_freqs * n_sources):
             _to_ratio(found[row], expected[row], tail)
-        for k in range(n_sources):
-            add_for_activations(T_block, k, found, expected, sum_found, sum_expected)
+        add_for_activations(T_block, found, expected, sum_found, sum_expected)
     multiply_by_step(activations, sum_found, sum_expected)
     unpad_factors(spectra, activations, T, V)
 
@@ -154,11 +153,9 @@ def _update(
 @njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
 def _fill_inverse(T: NDArray[Any], V: NDArray[Any], n_frames: int, inverse: NDArray[Any]) -> None:
     """Rows f n_sources + k of `inverse` <- 1 / R of some frequencies and all sources; 0 where there are no frames."""
-    n_freqs, n_sources, _ = T.shape
-    for k in range(n_sources):
-        fill_variances(T, V, k, FLOOR, inverse)
+    fill_variances(T, V, FLOOR, inverse)
     one = fill(inverse, 1)
-    for row in range(n_freqs * n_sources):
+    for row in range(T.shape[0] * T.shape[1]):
         for t in range(0, inverse.shape[1], width(inverse)):
             write(inverse, (row, t), one / read(inverse, (row, t)))
         inverse[row, n_frames:] = 0

@@ -71,19 +71,20 @@ def unpad_factors(spectra: NDArray[Any], activations: NDArray[Any], T: NDArray[A
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
-def fill_variances(T: NDArray[Any], V: NDArray[Any], k: int, floor: float, R: NDArray[Any]) -> None:
+def fill_variances(T: NDArray[Any], V: NDArray[Any], floor: float, R: NDArray[Any]) -> None:
     """Rows f n_sources + k of R <- floor + sum_b T V of source k, from T (freq, source, basis) and V (source basis, frame)."""
     (n_freqs, n_sources, n_bases), step = T.shape, width(V)
-    for t in range(0, V.shape[1], step):
-        for b in range(0, n_bases, BASES):
-            first = k * n_bases + b
-            v0, v1, v2, v3 = read(V, (first, t)), read(V, (first + 1, t)), read(V, (first + 2, t)), read(V, (first + 3, t))
-            for f in range(n_freqs):
-                row = f * n_sources + k
-                value = fill(V, floor) if b == 0 else read(R, (row, t))
-                value += fill(V, T[f, k, b]) * v0 + fill(V, T[f, k, b + 1]) * v1
-                value += fill(V, T[f, k, b + 2]) * v2 + fill(V, T[f, k, b + 3]) * v3
-                write(R, (row, t), value)
+    for k in range(n_sources):
+        for t in range(0, V.shape[1], step):
+            for b in range(0, n_bases, BASES):
+                first = k * n_bases + b
+                v0, v1, v2, v3 = read(V, (first, t)), read(V, (first + 1, t)), read(V, (first + 2, t)), read(V, (first + 3, t))
+                for f in range(n_freqs):
+                    row = f * n_sources + k
+                    value = fill(V, floor) if b == 0 else read(R, (row, t))
+                    value += fill(V, T[f, k, b]) * v0 + fill(V, T[f, k, b + 1]) * v1
+                    value += fill(V, T[f, k, b + 2]) * v2 + fill(V, T[f, k, b + 3]) * v3
+                    write(R, (row, t), value)
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
@@ -103,24 +104,20 @@ def sum_for_spectra(
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
 def add_for_activations(
-    T: NDArray[Any],
-    k: int,
-    found: NDArray[Any],
-    expected: NDArray[Any],
-    sum_found: NDArray[Any],
-    sum_expected: NDArray[Any],
+    T: NDArray[Any], found: NDArray[Any], expected: NDArray[Any], sum_found: NDArray[Any], sum_expected: NDArray[Any]
 ) -> None:
-    """Add what several frequencies contribute to found and expected (source basis, frame) of the activations of source k.
+    """Add what several frequencies contribute to found and expected (source basis, frame) of the activations.
 
-    From T (freq, source, basis), and found and expected in rows f n_sources + k.
+    From T (freq, source, basis), and found and expected in rows f n_sources + k of source k.
     """
     (n_freqs, n_sources, n_bases), step = T.shape, width(found)
-    for b in range(0, n_bases, BASES):
-        for t in range(0, found.shape[1], step):
-            upper, lower = zeros(found, BASES), zeros(found, BASES)
-            for f in range(n_freqs):
-                upper = add_scaled(upper, T, (f, k, b), read(found, (f * n_sources + k, t)))
-                lower = add_scaled(lower, T, (f, k, b), read(expected, (f * n_sources + k, t)))
-            first = k * n_bases + b
-            add_to_rows(upper, sum_found, (first, t))
-            add_to_rows(lower, sum_expected, (first, t))
+    for k in range(n_sources):
+        for b in range(0, n_bases, BASES):
+            for t in range(0, found.shape[1], step):
+                upper, lower = zeros(found, BASES), zeros(found, BASES)
+                for f in range(n_freqs):
+                    upper = add_scaled(upper, T, (f, k, b), read(found, (f * n_sources + k, t)))
+                    lower = add_scaled(lower, T, (f, k, b), read(expected, (f * n_sources + k, t)))
+                first = k * n_bases + b
+                add_to_rows(upper, sum_found, (first, t))
+                add_to_rows(lower, sum_expected, (first, t))

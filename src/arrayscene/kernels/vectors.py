@@ -93,7 +93,7 @@ def write(context: Any, rows: Any, index: Any, value: Any) -> Any:
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         pointer = _place(context, builder, signature.args[:2], arguments[:2])
-        builder.store(arguments[2], builder.bitcast(pointer, arguments[2].type.as_pointer()), align=rows.dtype.bitwidth // 8)
+        _write(builder, pointer, arguments[2], rows)
         return context.get_dummy_value()
 
     return types.void(rows, index, value), emit
@@ -149,10 +149,7 @@ def add_sums(context: Any, sums: Any, others: Any) -> Any:
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         result, other = arguments
-        for k in range(sums.count):
-            both = builder.fadd(builder.extract_value(result, k), builder.extract_value(other, k))
-            result = builder.insert_value(result, both, k)
-        return result
+        return _added(builder, result, (builder.extract_value(other, k) for k in range(sums.count)))
 
     return sums(sums, others), emit
 
@@ -164,10 +161,8 @@ def add_shifted(context: Any, sums: Any, value: Any, rows: Any, index: Any) -> A
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         result, vector, *place = arguments
         first = _place(context, builder, signature.args[2:], place)
-        for k in range(sums.count):
-            product = builder.fmul(vector, _read(builder, builder.gep(first, [ir.Constant(ir.IntType(32), k)]), rows))
-            result = builder.insert_value(result, builder.fadd(builder.extract_value(result, k), product), k)
-        return result
+        lanes = (_read(builder, _further(builder, first, k), rows) for k in range(sums.count))
+        return _added(builder, result, (builder.fmul(vector, each) for each in lanes))
 
     return sums(sums, value, rows, index), emit
 
@@ -178,10 +173,8 @@ def add_rows(context: Any, sums: Any, value: Any, rows: Any, index: Any) -> Any:
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         result, vector, *place = arguments
-        for k in range(sums.count):
-            product = builder.fmul(vector, _read(builder, _row(context, builder, signature.args[2:], place, k), rows))
-            result = builder.insert_value(result, builder.fadd(builder.extract_value(result, k), product), k)
-        return result
+        lanes = (_read(builder, _row(context, builder, signature.args[2:], place, k), rows) for k in range(sums.count))
+        return _added(builder, result, (builder.fmul(vector, each) for each in lanes))
 
     return sums(sums, value, rows, index), emit
 
@@ -194,7 +187,7 @@ def add_to_rows(context: Any, sums: Any, rows: Any, index: Any) -> Any:
         for k in range(sums.count):
             pointer = _row(context, builder, signature.args[1:], arguments[1:], k)
             value = builder.fadd(_read(builder, pointer, rows), builder.extract_value(arguments[0], k))
-            builder.store(value, builder.bitcast(pointer, value.type.as_pointer()), align=rows.dtype.bitwidth // 8)
+            _write(builder, pointer, value, rows)
         return context.get_dummy_value()
 
     return types.void(sums, rows, index), emit
@@ -207,11 +200,8 @@ def add_scaled(context: Any, sums: Any, rows: Any, index: Any, value: Any) -> An
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         result, *place, vector = arguments
         first = _place(context, builder, signature.args[1:3], place)
-        for k in range(sums.count):
-            number = builder.load(builder.gep(first, [ir.Constant(ir.IntType(32), k)]))
-            product = builder.fmul(_spread(builder, number, sums.dtype.width), vector)
-            result = builder.insert_value(result, builder.fadd(builder.extract_value(result, k), product), k)
-        return result
+        numbers = (builder.load(_further(builder, first, k)) for k in range(sums.count))
+        return _added(builder, result, (builder.fmul(_spread(builder, each, sums.dtype.width), vector) for each in numbers))
 
     return sums(sums, rows, index, value), emit
 
@@ -225,12 +215,22 @@ def write_totals(context: Any, sums: Any, rows: Any, index: Any) -> Any:
         each = [_as_precise(builder, builder.extract_value(arguments[0], k), first.type.pointee) for k in range(sums.count)]
         n_lanes = each[0].type.count
         for k in range(0, sums.count, n_lanes):
-            totals = _totals(builder, each[k : k + n_lanes])
-            place = builder.gep(first, [ir.Constant(ir.IntType(32), k)])
-            builder.store(totals, builder.bitcast(place, totals.type.as_pointer()), align=rows.dtype.bitwidth // 8)
+            _write(builder, _further(builder, first, k), _totals(builder, each[k : k + n_lanes]), rows)
         return context.get_dummy_value()
 
     return types.void(sums, rows, index), emit
+
+
+def _added(builder: Any, sums: Any, terms: Any) -> Any:
+    """Each of several sums plus the term in its place. Terms that are emitted as they are taken do not wait in registers."""
+    for k, term in enumerate(terms):
+        sums = builder.insert_value(sums, builder.fadd(builder.extract_value(sums, k), term), k)
+    return sums
+
+
+def _further(builder: Any, first: Any, k: int) -> Any:
+    """Pointer to the k-th element after another."""
+    return builder.gep(first, [ir.Constant(ir.IntType(32), k)])
 
 
 def _place(context: Any, builder: Any, kinds: Any, arguments: Any) -> Any:
@@ -256,6 +256,10 @@ def _row(context: Any, builder: Any, kinds: Any, arguments: Any, further: int) -
 def _read(builder: Any, pointer: Any, rows: Any) -> Any:
     lanes = ir.VectorType(pointer.type.pointee, Lanes(rows.dtype).width)
     return builder.load(builder.bitcast(pointer, lanes.as_pointer()), align=rows.dtype.bitwidth // 8)
+
+
+def _write(builder: Any, pointer: Any, lanes: Any, rows: Any) -> None:
+    builder.store(lanes, builder.bitcast(pointer, lanes.type.as_pointer()), align=rows.dtype.bitwidth // 8)
 
 
 def _spread(builder: Any, number: Any, n_lanes: int) -> Any:

@@ -149,10 +149,7 @@ def _vote_heaps(
             density = 0.0
             for j in range(n):
                 if weights[j] > 0:
-                    distance = 0.0
-                    for axis in range(k):
-                        distance += (places[i, axis] - places[j, axis]) ** 2
-                    density += weights[j] * math.exp(scale * distance)
+                    density += weights[j] * math.exp(scale * _squared_distance(places[i], places[j]))
             if density > best_density:
                 best, best_density = i, density
         if best < 0:
@@ -164,10 +161,7 @@ def _vote_heaps(
             total = 0.0
             for j in range(n):
                 if weights[j] > 0:
-                    distance = 0.0
-                    for axis in range(k):
-                        distance += (best_mean[axis] - places[j, axis]) ** 2
-                    share = weights[j] * math.exp(scale * distance)
+                    share = weights[j] * math.exp(scale * _squared_distance(best_mean, places[j]))
                     total += share
                     for axis in range(k):
                         mean[axis] += share * places[j, axis]
@@ -175,12 +169,16 @@ def _vote_heaps(
                 best_mean[axis] = mean[axis] / max(total, 1e-300)
         mass = 0.0
         for j in range(n):
-            if weights[j] > 0:
-                distance = 0.0
-                for axis in range(k):
-                    distance += (best_mean[axis] - places[j, axis]) ** 2
-                if distance <= wide * wide or j == best:
-                    mass += weights[j]
-                    weights[j] = 0
+            if weights[j] > 0 and (j == best or _squared_distance(best_mean, places[j]) <= wide * wide):
+                mass += weights[j]
+                weights[j] = 0
         found[heap] = best_mean
         masses[heap] = mass
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _squared_distance(one: NDArray[Any], other: NDArray[Any]) -> Any:
+    total = 0.0
+    for axis in range(len(one)):
+        total += (one[axis] - other[axis]) ** 2
+    return total

@@ -16,11 +16,11 @@ from arrayscene.localize.finding import METHODS, SPECTRA, Found, find
 from arrayscene.localize.located import Located
 from arrayscene.localize.measuring import measure
 from arrayscene.localize.narrow_band import tone_remark
-from arrayscene.localize.surveyed import BLOCK_SECONDS, Surveyed
+from arrayscene.localize.surveyed import Surveyed
 from arrayscene.naming import one_of
 from arrayscene.preparing import usable, with_array
 from arrayscene.recording import Recording
-from arrayscene.reverberation import decay_time
+from arrayscene.reverberation import recording_decay_time
 
 SHORTEST = 0.02
 """Seconds; less holds no window in which a direction could be told."""
@@ -80,8 +80,7 @@ def locate(
         sources = measure(heard, found, full_scale_spl_db)
         warnings += _doubts(heard, found, n_sources)
         if n_sources is None:
-            _, first = next(iter(good.blocks(min(BLOCK_SECONDS, good.duration))))
-            warnings += drowned_remark(decay_time(first.samples[0], good.sample_rate), len(sources))
+            warnings += drowned_remark(recording_decay_time(good), len(sources))
     return Located(
         sources=sources,
         azimuth=heard.grid.azimuth,

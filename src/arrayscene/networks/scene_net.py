@@ -14,11 +14,8 @@ from arrayscene.errors import ShapeError
 from arrayscene.kernels.dispatch import compiled
 from arrayscene.kernels.evidence import BAND, N_FEATURES, N_PARTS, band_features, combination
 
-HERTZ: Final = 15.625
-"""Width of a bin that the network was trained on: windows of 64 ms."""
-
 N_BINS: Final = 512
-"""Bins that it sees, up to 8 kHz; above, the filter's own result passes."""
+"""Bins that it sees, up to 8 kHz in the windows of 64 ms that it was trained on; above, the filter's own result passes."""
 
 _MIXED: Final = 16
 """Channels in which bands of all frequencies are mixed."""

@@ -42,8 +42,6 @@ _SPEECH_PRIOR: Final = _Kind(
     "prior", "method 'diffusion'", SpeechPrior, "speech-prior-1", ("width", "n_blocks"), "speech-prior.safetensors"
 )
 
-ARCHITECTURE: Final = _SCENE_NET.architecture
-
 
 def load_scene_net(path: str | Path | None = None) -> SceneNet:
     """The network with its trained weights, on the CPU, not to be trained further unless asked to (`requires_grad_`).

@@ -20,6 +20,8 @@ class Response(nn.Module):
 
     Args:
         frequencies: (freq,) hertz, the bins of the frames that `forward` takes; usually `stft.frequencies(sample_rate)`.
+
+    Raises: ShapeError for frequencies that are not (freq,) finite numbers of at least 0.
     """
 
     memory: int = 1

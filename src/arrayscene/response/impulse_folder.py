@@ -58,7 +58,10 @@ def read_impulse_folder(folder: Path) -> ImpulseResponses:
 
 
 def write_impulse_folder(measured: ImpulseResponses, folder: Path) -> None:
-    """Write what `read_impulse_folder` reads; the index last, so that a folder with one is whole."""
+    """Write what `read_impulse_folder` reads; the index last, so that a folder with one is whole.
+
+    Raises: ShapeError for a sample rate that is no whole number.
+    """
     if measured.sample_rate != int(measured.sample_rate):
         raise ShapeError(f"{folder}: a sample rate of {measured.sample_rate} Hz came; sound files hold whole numbers only")
     folder.mkdir(parents=True, exist_ok=True)

@@ -135,6 +135,8 @@ class Tracker:
 
     Cost: about 0.4 ms a frame.
 
+    Raises: ShapeError for frames of no length, or a configuration with no source.
+
     References: Y. Bar-Shalom and X.-R. Li, "Multitarget-multisensor tracking", 1995, ch. 3 and 7 (assignment, track scores);
         F. Grondin and F. Michaud, "Lightweight and optimized sound source localization and tracking methods", 2019 (activity and
         probation on the sphere).

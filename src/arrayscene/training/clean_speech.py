@@ -24,6 +24,8 @@ _ROOM: Final = 0.5
 def load_clips(speech: Speech, sample_rate: int) -> list[Tensor]:
     """Every clip in memory, (sample,) float32 of RMS 1 and without rumble, in the order of the speakers.
 
+    Raises: RecordingError where there is no clip.
+
     Cost: the clips are decoded, and take 4 bytes a sample.
     """
     clips = []

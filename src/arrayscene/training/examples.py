@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -121,13 +120,17 @@ def make_examples(
 
     Cost: 1 to 3 s a scene on one core; about 10 MB each.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    _check_record(folder / "made-with.json", config.made_with())
+    record, made_with = folder / "made-with.json", config.made_with()
+    _check_record(record, made_with)
     mine = [(index, example_path(folder, index, validation=validation)) for index in range(share[0], n, share[1])]
     missing = [(index, path) for index, path in mine if not path.exists()]
     if not missing:
         return
+    # Speech that cannot be used is refused here, before anything is written.
     maker = _Maker(folder, config, speech, validation)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not record.exists():
+        write_settings(record, made_with, "example")
     with maker.at_work(workers) as made:
         for done, _ in enumerate(made([index for index, _ in missing]), start=len(mine) - len(missing)):
             report(done / len(mine))
@@ -138,7 +141,9 @@ class _Maker:
     """Makes examples one by one, in this process or in several."""
 
     def __init__(self, folder: Path, config: ExampleConfig, speech: Speech, validation: bool) -> None:
-        self.folder, self.config, self.speech, self.validation = folder, config, speech, validation
+        self.folder, self.config, self.validation = folder, config, validation
+        split: Split = "test" if validation else "train"
+        self._worlds = [World(config.world(rate), speech, seed=config.seed, split=split) for rate in RATES]
 
     @contextmanager
     def at_work(self, workers: int) -> Iterator[Callable[[Sequence[int]], Iterator[None]]]:
@@ -148,11 +153,6 @@ class _Maker:
             return
         with torch.multiprocessing.get_context("spawn").Pool(workers, _begin, [self]) as pool:
             yield lambda numbers: pool.imap_unordered(_make, numbers)
-
-    @cached_property
-    def _worlds(self) -> list[World]:
-        split: Split = "test" if self.validation else "train"
-        return [World(self.config.world(rate), self.speech, seed=self.config.seed, split=split) for rate in RATES]
 
     def __call__(self, index: int) -> None:
         share = self.config.narrowband
@@ -186,8 +186,6 @@ def _check_record(path: Path, wanted: dict[str, Any]) -> None:
             raise RecordingError(
                 f"examples in {path.parent} were made with {', '.join(differ)}; take another folder, or remove them"
             )
-    else:
-        write_settings(path, wanted, "example")
 
 
 def example(scene: WorldScene, config: ExampleConfig) -> dict[str, Tensor]:
