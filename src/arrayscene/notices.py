@@ -89,8 +89,8 @@ def warnings_about(
     most = max((len(ids) for ids in heard.active), default=0)
     if most > unmixed.n_used:
         found.append(
-            f"{most} sources for {unmixed.n_used} microphones: they can be told apart in part only, and some may be reflections;"
-            " say how many there are if you know."
+            f"{most} sources for {unmixed.n_used} microphones: they can be told apart in part only"
+            + ("." if n_sources is not None else ", and some may be reflections; say how many there are if you know.")
         )
     if array.ambiguity == "cone" and len(heard.azimuth):
         found.append(

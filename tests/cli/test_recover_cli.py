@@ -74,6 +74,21 @@ def test_quiet_says_nothing() -> None:
     assert (result.exit_code, result.output) == (0, "")
 
 
+def test_positions_in_centimetres_are_told_once_and_not_where_quiet() -> None:
+    Path("centimetres.json").write_text(json.dumps({"positions": (100 * ARRAY.positions).tolist()}))
+    take = write("take.wav", heard(1.0))
+    for quiet, times in (((), 1), (("--quiet",), 0)):
+        result = run(take, "--array", "centimetres.json", "--overwrite", "--no-report", *quiet)
+        assert result.exit_code == 0
+        assert result.stderr.count("positions are in metres") == times
+
+
+def test_who_says_how_many_there_are_is_not_asked() -> None:
+    result = run(write("take.wav", heard()), *CIRCLE, "--sources", 5, "--no-report")
+    assert "told apart in part only" in result.stderr
+    assert "say how many" not in result.stderr
+
+
 def test_one_file_a_microphone_a_stretch_and_given_directions() -> None:
     files = [write(f"mic{index}.wav", row[None]) for index, row in enumerate(heard())]
     options = ("--start", 0.5, "--stop", 1.5, "--directions", "60,-100:0", "--out", "there", "--no-report")

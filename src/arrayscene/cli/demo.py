@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from arrayscene.cli.progress import progress_bar
+from arrayscene.cli.progress import progress_bar, say_if_compiling
 from arrayscene.cli.table import print_table
 
 DEFAULT_OUT = Path("demo-scene")
@@ -27,6 +27,7 @@ def demo(
 
     from arrayscene.demo import run_demo
 
+    say_if_compiling()
     with progress_bar() as progress:
         result = run_demo(progress)
     write_scene(result.scene, out, overwrite=True)

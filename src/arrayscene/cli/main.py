@@ -7,7 +7,8 @@ import re
 import sys
 import traceback
 import warnings
-from typing import Annotated, Any, TextIO
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -38,8 +39,8 @@ class Commands(TyperGroup):
             with warnings.catch_warnings():
                 if not debug:
                     warnings.simplefilter("ignore")
-                    warnings.simplefilter("default", UserWarning)
-                    warnings.showwarning = _show_warning
+                    warnings.simplefilter("always", UserWarning)
+                    warnings.showwarning = _shown_once()
                 return super().invoke(ctx)
         except KeyboardInterrupt:
             _say("interrupted: nothing was written")
@@ -139,15 +140,17 @@ def _where(error: OSError) -> str:
     return f": {error.filename}" if error.filename else ""
 
 
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    _say("warning: " + " ".join(str(message).split()))
+def _shown_once() -> Callable[..., None]:
+    """What shows warnings: each text once, from however many places it comes."""
+    said: set[str] = set()
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        text = " ".join(str(message).split())
+        if text not in said:
+            said.add(text)
+            _say(f"warning: {text}")
+
+    return show
 
 
 def _say(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,15 @@ Channels = Annotated[str | None, typer.Option(metavar="1,2,...", help="File chan
 Start = Annotated[float | None, typer.Option(metavar="S", help="Begin here, seconds; times of the result count from there.")]
 Stop = Annotated[float | None, typer.Option(metavar="S", help="End here, seconds.")]
 Rate = Annotated[int | None, typer.Option(metavar="HZ", help="Resample to this rate first.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
+
+
+def _without_warnings(quiet: bool) -> bool:
+    if quiet:
+        warnings.simplefilter("ignore", UserWarning)
+    return quiet
+
+
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.", callback=_without_warnings)]
 
 
 def required(array: str | None) -> str:

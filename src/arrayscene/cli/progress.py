@@ -43,6 +43,14 @@ def progress_bar(quiet: bool = False, *, line_seconds: float = LINE_SECONDS) -> 
         yield update
 
 
+def say_if_compiling(quiet: bool = False) -> None:
+    """Tell who waits for a first recovery what for."""
+    from arrayscene.kernels.evidence import compiled_before
+
+    if not quiet and not compiled_before():
+        print("compiling kernels: half a minute to a minute more, this once", file=sys.stderr, flush=True)
+
+
 def _lines(seconds: float) -> Progress:
     last = time.monotonic()
 

@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from arrayscene.arguments import check_whole
 from arrayscene.cli.channels import channel_numbers
 from arrayscene.cli.exit_codes import INTERRUPTED
 from arrayscene.cli.options import Array, Channels, Inputs, Quiet, Rate, Start, Stop, required
-from arrayscene.cli.progress import Progress, progress_bar
+from arrayscene.cli.progress import Progress, progress_bar, say_if_compiling
 from arrayscene.cli.table import print_table
 from arrayscene.errors import GeometryError, ShapeError
 from arrayscene.interruption import Interruption
+from arrayscene.methods import FOR_COMPARISON, FOR_EVERYBODY
+from arrayscene.naming import one_of
 
 if TYPE_CHECKING:
     from arrayscene.scene import Scene
@@ -68,19 +71,24 @@ def recover(
     wanted_channels = channel_numbers(channels)
     wanted_directions = _directions(directions) if directions is not None else None
 
+    method = one_of(method, (*FOR_EVERYBODY, *FOR_COMPARISON), "method")
+    if sources is not None:
+        check_whole("recover: n_sources", sources, or_else=", or nothing to have them counted")
+
     from arrayscene.report import check_target, write_scene
 
     check_target(target, overwrite)
 
+    # What costs little is checked before what decodes is imported, which takes seconds.
     from arrayscene.array import MicrophoneArray
-    from arrayscene.choice import method_called
     from arrayscene.recording import Recording
-    from arrayscene.recovery import recover as recover_scene
 
-    method = method_called(method)
     microphones = MicrophoneArray.resolve(array)
     paths: Path | list[Path] = inputs[0] if len(inputs) == 1 else inputs
     recording = Recording.read(paths, array=microphones, channels=wanted_channels, sample_rate=rate, start=start, stop=stop)
+
+    from arrayscene.recovery import recover as recover_scene
+
     stretches = None
     if activity is not None:
         from arrayscene.diarisation import cut, read_rttm
@@ -93,6 +101,7 @@ def recover(
     if not no_report:
         # Half a second of imports, on the core that the decoder leaves idle.
         Thread(target=importlib.import_module, args=("matplotlib.backends.backend_agg",)).start()
+    say_if_compiling(quiet)
     with progress_bar(quiet) as bar, _best_so_far(method == "diffusion", bar) as (progress, enough):
         scene = recover_scene(
             recording,

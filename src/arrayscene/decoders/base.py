@@ -128,11 +128,13 @@ def check_frames(y: Tensor, response: Response | None, who: str) -> None:
         )
     if 0 in y.shape:
         raise ShapeError(f"{who}: frames of shape {tuple(y.shape)} came; no axis may be empty")
-    n_mics, n_frames = y.shape[-3], y.shape[-1]
-    if n_mics > y.shape[-2] * n_frames or n_mics > max(LARGE, LARGE // 32 * n_frames):
+    n_mics, n_freqs, n_frames = y.shape[-3:]
+    # Who gives a response says with it how many microphones there are.
+    blindly = response is None and n_freqs > 1 and n_mics > max(LARGE // 8, n_freqs)
+    if blindly or n_mics > n_freqs * n_frames or n_mics > max(LARGE, LARGE // 32 * n_frames):
         raise ShapeError(
-            f"{who}: frames of shape {tuple(y.shape)} have {n_mics} microphones and {n_frames} frames; the order is"
-            " (..., mic, freq, frame)"
+            f"{who}: frames of shape {tuple(y.shape)} have {n_mics} microphones, {n_freqs} frequencies and {n_frames}"
+            " frames; the order is (..., mic, freq, frame)"
         )
     parts = torch.view_as_real(y.detach().resolve_conj())
     # The sum is quick to look at; where it overflows, every value decides.
