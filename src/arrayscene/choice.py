@@ -33,6 +33,8 @@ from arrayscene.decoders import (
     Masking,
     MultichannelWiener,
     OnlineAuxIVA,
+    OnlineRefined,
+    OnlineWiener,
     OverIVA,
     PseudoInverse,
     QuietNoiseWiener,
@@ -92,6 +94,9 @@ DRAWS: Final = 2
 REFINED_STRENGTH: Final = 0.85
 """Share of the network in its results."""
 
+ONLINE_STRENGTH: Final = 1.0
+"""The same of the causal one."""
+
 GUIDED_BY_NETWORK: Final = 3
 """Sources from which on the network refines the guide too: 1 dB better with three, nothing with two."""
 
@@ -125,6 +130,7 @@ _PLAIN: Final = {
     "mvdr": _Plain(MVDR, "long", True),
     "mwf": _Plain(SDWMWF, "long", True),
     "online": _Plain(lambda _: OnlineAuxIVA(forgetting=0.98, directional=1e-2), "long", True),
+    "online-wiener": _Plain(lambda _: OnlineWiener(), "short", True),
     "overiva": _Plain(lambda _: OverIVA(), "long", True),
     "pseudo-inverse": _Plain(lambda _: PseudoInverse(loading=1e-2), "long", False),
     "souden-mvdr": _Plain(SoudenMVDR, "long", True),
@@ -134,7 +140,7 @@ _PLAIN: Final = {
     "wmpdr": _Plain(WMPDR, "long", True),
 }
 
-METHODS: Final = tuple(sorted([*FOR_EVERYBODY, *_PLAIN]))
+METHODS: Final = tuple(sorted([*FOR_EVERYBODY, *_PLAIN, "online-network"]))
 
 SUITED_TO_ROOMS: Final = ("auto", "diffusion", "network", "wiener", "wpe")
 """Methods whose windows depend on the reverberation."""
@@ -189,7 +195,8 @@ def choose(
         sample_rate: hertz.
         guided: whether it is known when each source sounds.
         reverberation: T60 in seconds, if known; windows are as long as it asks for.
-        network: what "network" and "auto" refine with, and "diffusion" starts from; None: the one that the package ships.
+        network: what "network", "auto" and "online-network" refine with, and "diffusion" starts from; None: the one that the
+            package ships.
         prior: what "diffusion" draws with; None: likewise.
         draws: of "diffusion"; None: `DRAWS`.
 
@@ -239,6 +246,13 @@ def choose(
         if n_sources <= 1:
             make, stft = (lambda _: QuietNoiseWiener()), transforms["short"]
         return Choice(lambda s: Dereverberated(make(s), WPE(8, delay=4, context=1)), stft, method, why, MAX_MICS)
+    if method == "online-network":
+        if n_sources <= 1:
+            why = "one source: nothing for the network to take apart, so its filter alone is left" if n_sources else _NOBODY
+            return Choice(lambda _: OnlineWiener(), transforms["short"], method, why, MAX_MICS)
+        return Choice(
+            lambda _: OnlineRefined(network=network, strength=ONLINE_STRENGTH), transforms["short"], method, why, MAX_MICS
+        )
     plain = _PLAIN[method]
     stft = transforms[plain.window if duration >= SHORTEST_TO_LEARN else "short"]
     return Choice(lambda s: plain.make(masks(stft, s)), stft, method, why, MAX_MICS if plain.learns else None)

@@ -20,6 +20,8 @@ FOR_COMPARISON: Final = {
     "auxiva-laplace": "the same for Laplacian sources",
     "overiva": "independent vector analysis with fewer sources than microphones",
     "online": "AuxIVA that learns block by block, as it would live",
+    "online-wiener": "a Wiener filter that learns from the directions on, frame by frame, as it would live",
+    "online-network": "the same, refined by a causal network: the best as it would live",
     "ilrma": "independent low-rank matrix analysis",
     "fastmnmf": "multichannel nonnegative matrix factorisation, jointly diagonalised",
     "fdica": "independent component analysis of each frequency, put in order afterwards",

@@ -75,8 +75,9 @@ def recover(
             `arrayscene.diarisation.read_rttm` returns; used instead of counting, and to tell the sources apart. With
             `directions`, in their order.
         method: decoder, one of `arrayscene.choice.METHODS`, in any case; "auto" chooses and says why.
-        weights: file of a trained `SceneNet` for "network" and "auto", as `arrayscene train network` writes it, or of a
-            `SpeechPrior` for "diffusion", as `arrayscene train prior` does; None: the shipped one.
+        weights: file of a trained `SceneNet` for "network" and "auto", or of a causal one for "online-network", as
+            `arrayscene train network` writes it, or of a `SpeechPrior` for "diffusion", as `arrayscene train prior` does; None:
+            the shipped one.
         draws: for "diffusion", how many; None: as many as it takes by default.
         moving: whether sources move: True follows them, False takes them to be at rest; None finds out, unless `directions`,
             `activity` or `draws` say that they stay where they are.
@@ -236,12 +237,16 @@ def _own(weights: str | FilePath | None, method: str) -> tuple[SceneNet | None, 
     check_kind("recover: weights", weights, (str, FilePath), "the path of a file")
     if method == "diffusion":
         return None, load_speech_prior(weights)
-    if method not in ("auto", "network"):
+    if method not in ("auto", "network", "online-network"):
         raise ShapeError(
-            f"recover: weights {weights} came with method {method!r}; a network's belong to 'network' and 'auto', a prior's to "
-            "'diffusion'"
+            f"recover: weights {weights} came with method {method!r}; a network's belong to 'network', 'auto' and "
+            "'online-network', a prior's to 'diffusion'"
         )
-    return load_scene_net(weights), None
+    network = load_scene_net(weights)
+    if network.causal != (method == "online-network"):
+        came, takes = ("a causal", "'online-network'") if network.causal else ("no causal", "'network' and 'auto'")
+        raise ShapeError(f"recover: weights {weights} came with method {method!r}; they are of {came} network, for {takes}")
+    return network, None
 
 
 def _choose(
@@ -270,7 +275,7 @@ def _choose(
 
 
 def _why(choice: Choice, weights: str | FilePath | None, *, followed: bool) -> str:
-    own = f" (weights {weights})" if weights is not None and choice.method in ("network", "diffusion") else ""
+    own = f" (weights {weights})" if weights is not None and choice.method in ("network", "online-network", "diffusion") else ""
     return ("sources move, so each is decoded along its track, 2 s at a time; " if followed else "") + choice.why + own
 
 

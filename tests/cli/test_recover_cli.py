@@ -300,6 +300,8 @@ def test_weights_of_ones_own(tmp_path: Path) -> None:
     assert (broken.exit_code, "not a whole safetensors file" in broken.stderr) == (2, True)
     other = run(take, *CIRCLE, "--method", "mvdr", "--weights", "untrained.safetensors", "--out", "c")
     assert (other.exit_code, "method 'mvdr'" in other.stderr) == (2, True)
+    ahead = run(take, *CIRCLE, "--method", "online-network", "--weights", "untrained.safetensors", "--out", "c")
+    assert (ahead.exit_code, "no causal network" in ahead.stderr) == (2, True)
     assert not Path("c").exists()
 
 

@@ -280,6 +280,11 @@ DECODERS: dict[str, tuple[Callable[[], Decoder], int, dict[str, Any]]] = {
     "OnlineAuxIVA": (partial(decoders.OnlineAuxIVA, directional=3e-3), 2, {}),
     "OnlineAuxIVA, as many sources as microphones": (partial(decoders.OnlineAuxIVA, model="laplace", block=7), 3, {}),
     "OnlineAuxIVA, blind": (partial(decoders.OnlineAuxIVA, 2, update="ip", n_sweeps=2), 0, {"permutation": False}),
+    "OnlineWiener": (decoders.OnlineWiener, 2, {}),
+    "OnlineWiener, more sources than microphones": (partial(decoders.OnlineWiener, block=3, strength=1.0, reference=1), 5, {}),
+    # As of `Refined`.
+    "OnlineRefined": (decoders.OnlineRefined, 2, {"gradients": False, "single": 2e-2}),
+    "OnlineRefined, one source": (decoders.OnlineRefined, 1, {"gradients": False, "single": 2e-2}),
     # The iterations end where nothing changes any more, which is not the same for other starts and precisions.
     "FastICA": (decoders.FastICA, 2, {"permutation": False, "gradients": False}),
     "FastICA, one after the other": (

@@ -73,6 +73,8 @@ def test_frames_after_the_recording_are_refused() -> None:
         decoder.step(y[..., :1], state)
     with pytest.raises(ShapeError, match="its STFT makes 513"):
         decoder(y[:, :257])
+    with pytest.raises(ShapeError, match="a causal network came"):
+        Refined(MultichannelWiener(PseudoInverse(0.1), SHORT, LONG), SceneNet(width=4, deep=4, n_blocks=1, causal=True))
 
 
 def test_one_source_is_not_separated_from_itself() -> None:

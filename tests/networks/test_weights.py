@@ -36,6 +36,22 @@ def test_the_shipped_weights_are_whole_and_small() -> None:
     assert "CC BY 4.0" in (folder / "scene-net.md").read_text(encoding="utf-8")
 
 
+def test_the_shipped_causal_weights_are_whole_and_small() -> None:
+    network = load_scene_net(causal=True)
+    assert network.causal
+    assert network.weights.weight.abs().max() > 0
+    folder = files("arrayscene") / "assets" / "weights"
+    assert len((folder / "scene-net-causal.safetensors").read_bytes()) < 2_000_000
+    assert "CC BY 4.0" in (folder / "scene-net-causal.md").read_text(encoding="utf-8")
+
+
+def test_a_file_says_whether_its_network_is_causal(tmp_path: Path) -> None:
+    assert "causal" not in from_bytes(CONTENT, "content")[1]
+    assert not load_scene_net(written(tmp_path, CONTENT), causal=True).causal
+    live = SceneNet(width=4, deep=4, n_blocks=1, causal=True)
+    assert load_scene_net(written(tmp_path, scene_net_bytes(live))).causal
+
+
 def test_the_shipped_prior_is_whole_and_takes_noise_out() -> None:
     prior = load_speech_prior()
     folder = files("arrayscene") / "assets" / "weights"

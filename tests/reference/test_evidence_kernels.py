@@ -37,6 +37,21 @@ def test_features(case: tuple[int, ...], dtype: torch.dtype) -> None:
     torch.testing.assert_close(seen, wanted, rtol=rounding, atol=rounding)
 
 
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_features_relative_to_a_mean_power_that_changes(case: tuple[int, ...]) -> None:
+    parts, n_bands = evidence(*case), case[1] // BAND
+    mean = parts[0].abs().square().cumsum(-1)
+    seen, wanted = (f(*parts, n_bands, torch.float32, mean) for f in (band_features, band_features_torch))
+    torch.testing.assert_close(seen, wanted, rtol=1e-4, atol=1e-4)
+    for f in (band_features, band_features_torch):
+        # One that does not change is that of all frames.
+        steady = parts[0].abs().square().mean(-1, keepdim=True).expand_as(mean)
+        torch.testing.assert_close(
+            f(*parts, n_bands, torch.float32, steady), f(*parts, n_bands, torch.float32), rtol=0, atol=1e-4
+        )
+    assert not torch.allclose(seen, band_features(*parts, n_bands, torch.float32), atol=0.1)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_combination(case: tuple[int, ...], dtype: torch.dtype) -> None:

@@ -63,10 +63,12 @@ def script(folder: Path, **values: float) -> subprocess.Popen[str]:
 def test_a_training_learns_and_leaves_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record, "draw", DRAW)
     told: list[Progress] = []
-    before = torch.get_rng_state(), torch.get_num_threads()
+    before = torch.get_rng_state(), torch.get_num_threads(), float(torch.tensor(1e-38) * 1e-3)
     outcome = train(TinyRecipe(TinyConfig(n_steps=300, every=100, ema=0.9), tmp_path), CPU, told.append)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert torch.get_num_threads() == before[1]
+    # Numbers below the least normal one, too.
+    assert float(torch.tensor(1e-38) * 1e-3) == before[2]
     assert outcome == (300, "step", tmp_path / "weights.safetensors", (), True)
     rows = curve(tmp_path)
     assert [row["step"] for row in rows] == [100, 200, 300]

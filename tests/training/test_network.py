@@ -127,6 +127,27 @@ def test_the_loss_falls(folder: Path, tmp_path: Path) -> None:
     assert rows[-1]["network_db"] > rows[-1]["chain_db"] + 0.1
 
 
+def test_a_causal_network_is_trained_on_the_online_chain(folder: Path, tmp_path: Path) -> None:
+    start = tmp_path / "start.safetensors"
+    start.write_bytes((folder / "weights.safetensors").read_bytes())
+    config = replace(CONFIG, causal=True, start=str(start), n_steps=2, every=2, n_examples=1)
+    recipe = NetworkRecipe(config, tmp_path / "live")
+    first = recipe.network().state_dict()
+    assert all(torch.equal(value, first[name]) for name, value in load_scene_net(start).state_dict().items())
+    train(recipe, Run(accelerator="cpu"))
+    stored = load_example(example_path(tmp_path / "live" / "examples", 0))
+    assert {"linear.0", "filtered.0", "variances.0"} <= set(stored)
+    assert "linear.1" not in stored
+    assert load_scene_net(tmp_path / "live" / "weights.safetensors").causal
+    card = (tmp_path / "live" / "card.md").read_text()
+    assert "online-network" in card
+    assert "not causal" not in card
+    with pytest.raises(RecordingError, match="made with causal False"):
+        NetworkRecipe(config, folder).prepare((0, 1), lambda what, done: None)
+    with pytest.raises(RecordingError, match="weights of another size"):
+        NetworkRecipe(replace(config, width=8), tmp_path / "other").network()
+
+
 def test_weights_are_loaded_and_the_card_names_the_voices(folder: Path) -> None:
     network = load_scene_net(folder / "weights.safetensors")
     assert network.weights.weight.any()

@@ -25,6 +25,8 @@ from arrayscene.decoders.masking import Masking
 from arrayscene.decoders.minimum_variance import LCMV, MPDR, MVDR
 from arrayscene.decoders.mwf import SDWMWF, SoudenMVDR
 from arrayscene.decoders.online_auxiva import OnlineAuxIVA
+from arrayscene.decoders.online_refined import OnlineRefined
+from arrayscene.decoders.online_wiener import OnlineWiener
 from arrayscene.decoders.overiva import OverIVA
 from arrayscene.decoders.recursive_wpe import RecursiveWPE
 from arrayscene.decoders.refined import Refined
@@ -74,6 +76,8 @@ __all__ = [
     "MinimumNorm",
     "MultichannelWiener",
     "OnlineAuxIVA",
+    "OnlineRefined",
+    "OnlineWiener",
     "OverIVA",
     "PseudoInverse",
     "QuietNoiseWiener",

@@ -12,6 +12,7 @@ from arrayscene.decoders.base import Decoder, Estimate, end_of
 from arrayscene.decoders.figures import Figures
 from arrayscene.decoders.quality import condition
 from arrayscene.decoders.wiener import MultichannelWiener
+from arrayscene.errors import ShapeError
 from arrayscene.networks import Evidence, SceneNet, load_scene_net
 from arrayscene.response import Response
 
@@ -43,6 +44,8 @@ class Refined(Decoder):
         strength: 1 takes what the network makes; less adds the share that is missing of the mean of filter and pilot, which errs
             otherwise.
 
+    Raises: ShapeError for a causal network.
+
     Cost: the filter's, plus about 0.01 s a second and source on one core that has products of 16-bit matrices. Not differentiable
     where the filter is not. Latency: the whole recording in `init`.
 
@@ -57,6 +60,10 @@ class Refined(Decoder):
         check_kind("Refined", wiener, MultichannelWiener, "a MultichannelWiener")
         if network is not None:
             check_kind("Refined: network", network, SceneNet, "a SceneNet, such as load_scene_net(path) gives,")
+            if network.causal:
+                raise ShapeError(
+                    "Refined: a causal network came; OnlineRefined takes it, and load_scene_net() gives one for here"
+                )
         self.strength = strength
         self.wiener, self.network = wiener, load_scene_net() if network is None else network
         self.reference = wiener.reference

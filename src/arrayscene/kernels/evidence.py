@@ -40,7 +40,13 @@ _LN_2: Final = 0.6931471805599453
 
 
 def band_features(
-    mixture: Tensor, linear: Tensor, filtered: Tensor, variances: Tensor, n_bands: int, dtype: torch.dtype
+    mixture: Tensor,
+    linear: Tensor,
+    filtered: Tensor,
+    variances: Tensor,
+    n_bands: int,
+    dtype: torch.dtype,
+    mean: Tensor | None = None,
 ) -> Tensor:
     """(..., source, feature bin, band, frame) of about unit variance, the bins of a band side by side.
 
@@ -54,11 +60,12 @@ def band_features(
         variances: (..., source + 1, freq, frame) real, of each source and of the rest.
         n_bands: of the lowest frequencies.
         dtype: of the result.
+        mean: (..., freq, frame) real, the recording's mean power as it is known in each frame; that of all frames if None.
 
     Returns: channels last in memory, as convolutions read them.
     """
     if not (_single(variances, mixture, linear, filtered) and variances.dtype == torch.float32 and dtype in _WORDS):
-        return band_features_torch(mixture, linear, filtered, variances, n_bands, dtype)
+        return band_features_torch(mixture, linear, filtered, variances, n_bands, dtype, mean)
     n_sources, _, n_frames = linear.shape[-3:]
     padded = (n_bands + -n_bands % MULTIPLE, n_frames + -n_frames % MULTIPLE)
     result = torch.empty((*linear.shape[:-2], *padded, N_FEATURES * BAND), dtype=dtype)
@@ -66,13 +73,21 @@ def band_features(
     result[..., n_frames:, :] = 0
     out = result.view(torch.uint64).view(-1, n_sources, *padded, N_FEATURES * BAND * dtype.itemsize // 8).numpy()
     flat = (frames_first(mixture, 2), *(frames_first(part, 3) for part in (linear, filtered, variances)), out)
-    for frames, pilots, found, v, features in zip(*flat, strict=True):
-        _features(frames, pilots, found, v, features, n_bands)
+    known = [None] * len(out) if mean is None else frames_first(mean.to(variances.dtype), 2)
+    for frames, pilots, found, v, features, level in zip(*flat, known, strict=True):
+        level = _mean_power(frames)[None] if level is None else level
+        _features(frames, pilots, found, v, level, features, n_bands)
     return result.movedim(-1, -3)
 
 
 def band_features_torch(
-    mixture: Tensor, linear: Tensor, filtered: Tensor, variances: Tensor, n_bands: int, dtype: torch.dtype
+    mixture: Tensor,
+    linear: Tensor,
+    filtered: Tensor,
+    variances: Tensor,
+    n_bands: int,
+    dtype: torch.dtype,
+    mean: Tensor | None = None,
 ) -> Tensor:
     """The same in plain torch: the readable statement that the kernel is held to."""
     n, n_frames = n_bands * BAND, linear.shape[-1]
@@ -81,8 +96,8 @@ def band_features_torch(
     total = linear.sum(-3, keepdim=True)
     rest, noise = total - linear, mixture - total
     y, own, taken, left, quiet = (squared_abs(part) for part in (mixture, linear, filtered, rest, noise))
-    mean = y.mean(-1, keepdim=True)
-    mean = mean + 1e-3 * mean.mean((-2, -1), keepdim=True) + torch.finfo(y.dtype).tiny * 1e6
+    mean = y.mean(-1, keepdim=True) if mean is None else mean[..., None, :n, :]
+    mean = mean + 1e-3 * mean.mean(-2, keepdim=True) + torch.finfo(y.dtype).tiny * 1e6
     scale = (mean * LEAST).sqrt()
     share = 1 / mean
     sources, noises = variances[..., :-1, :, :], variances[..., -1:, :, :]
@@ -164,12 +179,21 @@ def _single(real: Tensor, *spectra: Tensor) -> bool:
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
 def _features(
-    mixture: NDArray[Any], linear: NDArray[Any], filtered: NDArray[Any], variances: NDArray[Any], out: NDArray[Any], n_bands: int
+    mixture: NDArray[Any],
+    linear: NDArray[Any],
+    filtered: NDArray[Any],
+    variances: NDArray[Any],
+    mean: NDArray[Any],
+    out: NDArray[Any],
+    n_bands: int,
 ) -> None:
-    """Write out (source, band, frame, word), words of 64 bits that hold the bins of a band, or half of them."""
+    """Write out (source, band, frame, word), words of 64 bits that hold the bins of a band, or half of them.
+
+    The mean power is that of one frame, which stands for all, or of every frame.
+    """
     n_sources, n_frames = linear.shape[:2]
     n_freqs = n_bands * BAND
-    share, scale = _scales(mixture, n_freqs)
+    share, scale = _scales(mean[0], n_freqs)
     # Recording, rest, sum of the pilots, then the pilots and the filtered ones.
     spectra = np.empty((3 + 2 * n_sources, 2, n_freqs), np.float32)
     sizes = np.empty((3 + 2 * n_sources, n_freqs), np.float32)
@@ -182,6 +206,8 @@ def _features(
     # Frames of a band lie side by side in the result: some are gathered first, so that whole lines of memory are written.
     gathered = np.empty((n_sources, n_bands, TOGETHER, N_FEATURES * n_words), np.uint64)
     for t in range(n_frames):
+        if 0 < t < len(mean):
+            share, scale = _scales(mean[t], n_freqs)
         _spectra(mixture[t], linear[:, t], filtered[:, t], spectra)
         powers[:, n_sources] = 0
         for k in range(n_sources):
@@ -232,15 +258,21 @@ def _features(
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
-def _scales(mixture: NDArray[Any], n_freqs: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """One over the recording's mean power at each frequency, and the root of what is silent there."""
-    n_frames = len(mixture)
+def _mean_power(mixture: NDArray[Any]) -> NDArray[Any]:
+    """(freq,) of all frames."""
+    n_frames, n_freqs = mixture.shape
     mean = np.zeros(n_freqs, np.float32)
     for t in range(n_frames):
         for f in range(n_freqs):
             value = mixture[t, f]
             mean[f] += value.real * value.real + value.imag * value.imag
-    mean /= np.float32(n_frames)
+    return mean / np.float32(n_frames)
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
+def _scales(power: NDArray[Any], n_freqs: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """One over the recording's mean power at each frequency, and the root of what is silent there."""
+    mean = power[:n_freqs].copy()
     mean += np.float32(1e-3) * mean.mean() + np.float32(np.finfo(np.float32).tiny * 1e6)
     return np.float32(1) / mean, np.sqrt(mean * np.float32(LEAST))
 

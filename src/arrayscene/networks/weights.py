@@ -20,7 +20,10 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 class _Kind(NamedTuple, Generic[Network]):
-    """A kind of network: its name, what it is for, its class, layers and features by a name that changes with them, its file."""
+    """A kind of network: its name, what it is for, its class, layers and features by a name that changes with them, its file.
+
+    Options are written where they are on, so that files without them stay as they are.
+    """
 
     noun: str
     job: str
@@ -28,6 +31,7 @@ class _Kind(NamedTuple, Generic[Network]):
     architecture: str
     sizes: tuple[str, ...]
     file: str
+    options: tuple[str, ...] = ()
 
 
 _SCENE_NET: Final = _Kind(
@@ -37,24 +41,27 @@ _SCENE_NET: Final = _Kind(
     "scene-net-2",
     ("width", "middle", "deep", "n_blocks"),
     "scene-net.safetensors",
+    ("causal",),
 )
+_CAUSAL_SCENE_NET: Final = _SCENE_NET._replace(job="method 'online-network'", file="scene-net-causal.safetensors")
 _SPEECH_PRIOR: Final = _Kind(
     "prior", "method 'diffusion'", SpeechPrior, "speech-prior-1", ("width", "n_blocks"), "speech-prior.safetensors"
 )
 
 
-def load_scene_net(path: str | Path | None = None) -> SceneNet:
+def load_scene_net(path: str | Path | None = None, *, causal: bool = False) -> SceneNet:
     """The network with its trained weights, on the CPU, not to be trained further unless asked to (`requires_grad_`).
 
     Args:
         path: a file that `scene_net_bytes` made; None: the weights that the package ships, whose hash is checked.
+        causal: which of the shipped ones: for `OnlineRefined`, or for `Refined`. A file says so itself.
 
     Raises:
         RecordingError: a file that is missing, truncated, damaged, of another format or of another version.
 
     Cost: milliseconds, 1 MB.
     """
-    return _load(_SCENE_NET, path)
+    return _load(_CAUSAL_SCENE_NET if causal else _SCENE_NET, path)
 
 
 def load_speech_prior(path: str | Path | None = None) -> SpeechPrior:
@@ -114,6 +121,7 @@ def _load(kind: _Kind[Network], path: str | Path | None) -> Network:
 
 def _bytes(kind: _Kind[Any], network: nn.Module, metadata: dict[str, str]) -> bytes:
     sizes = {name: str(getattr(network, name)) for name in kind.sizes}
+    sizes |= {name: "on" for name in kind.options if getattr(network, name)}
     # Half the bytes, and rounding far below what another training would change.
     trained = {name: value.half() for name, value in network.named_parameters()}
     return to_bytes({**network.state_dict(), **trained}, {"architecture": kind.architecture, **sizes, **metadata})
@@ -142,7 +150,8 @@ def _network(kind: _Kind[Network], tensors: dict[str, Tensor], metadata: dict[st
     try:
         # Without storage, so that no random number is drawn for weights that are thrown away.
         with torch.device("meta"):
-            network = kind.make(**{name: int(metadata[name]) for name in kind.sizes})
+            options = {name: metadata.get(name) == "on" for name in kind.options}
+            network = kind.make(**{name: int(metadata[name]) for name in kind.sizes}, **options)
         network.load_state_dict({name: value.float() for name, value in tensors.items()}, assign=True)
     except (KeyError, ValueError, RuntimeError) as error:
         raise RecordingError(f"{who}: not those of a {wanted} ({str(error).splitlines()[0]}); take others") from error

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from arrayscene.choice import choose
 from arrayscene.config_file import read_settings, write_settings
-from arrayscene.decoders import BelowSpeech, Decoder, Estimate, GuidedIVA, MultichannelWiener
+from arrayscene.decoders import BelowSpeech, Decoder, Estimate, GuidedIVA, MultichannelWiener, OnlineWiener
 from arrayscene.errors import RecordingError
 from arrayscene.folder import write_whole
 from arrayscene.interruption import ignore_interrupts
@@ -54,11 +54,13 @@ class ExampleConfig(TrainingConfig):
         duration: seconds of a scene.
         narrowband: share of the scenes at 8 kHz instead of 16.
         direction_error: degrees, standard deviation of the directions that the chain is told, in every second scene.
+        causal: whether the chain and the network work live, without the future.
     """
 
     duration: float = 5.0
     narrowband: float = 0.3
     direction_error: float = 3.0
+    causal: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -84,7 +86,7 @@ class ExampleConfig(TrainingConfig):
 
     def made_with(self) -> dict[str, Any]:
         """What an example follows from, besides its number."""
-        return {name: self.to_dict()[name] for name in ("seed", "speech", "duration", "narrowband", "direction_error")}
+        return {name: self.to_dict()[name] for name in ("seed", "speech", "duration", "narrowband", "direction_error", "causal")}
 
 
 def example_path(folder: Path, index: int, *, validation: bool = False) -> Path:
@@ -181,7 +183,9 @@ def _make(index: int) -> None:
 
 def _check_record(path: Path, wanted: dict[str, Any]) -> None:
     if path.exists():
-        differ = [f"{name} {value!r}" for name, value in read_settings(path, "example").items() if wanted.get(name) != value]
+        # Folders of earlier versions do not say that they are not causal.
+        found = {"causal": False} | read_settings(path, "example")
+        differ = [f"{name} {value!r}" for name, value in found.items() if wanted.get(name) != value]
         if differ:
             raise RecordingError(
                 f"examples in {path.parent} were made with {', '.join(differ)}; take another folder, or remove them"
@@ -205,15 +209,19 @@ def example(scene: WorldScene, config: ExampleConfig) -> dict[str, Tensor]:
         azimuth = azimuth + math.radians(config.direction_error) * torch.randn(
             azimuth.shape, generator=generator, dtype=torch.float64
         )
+    method = "online-wiener" if config.causal else "wiener"
     choice = choose(
-        "wiener", n_mics=len(scene.mixture), n_sources=scene.n_talkers, duration=config.duration, sample_rate=scene.sample_rate
+        method, n_mics=len(scene.mixture), n_sources=scene.n_talkers, duration=config.duration, sample_rate=scene.sample_rate
     )
     stft = choice.stft
     loudness = scene.mixture[0].square().mean().sqrt() * (stft.n_fft / 2) ** 0.5
     y, target = stft(scene.mixture / loudness), stft(scene.images[:, 0] / loudness)
     response = far_field(scene.array, azimuth, elevation, frequencies=stft.frequencies(scene.sample_rate))
-    last = cast(MultichannelWiener, cast(BelowSpeech, choice.make(None)).decoder)
     kept = {"mixture": y[0], "target": target}
+    if config.causal:
+        kept |= {f"{name}.0": value for name, value in _live(cast(OnlineWiener, choice.make(None)), y, response).items()}
+        return _stored(kept)
+    last = cast(MultichannelWiener, cast(BelowSpeech, choice.make(None)).decoder)
     if isinstance(last.pilot, GuidedIVA):
         guide = cast(MultichannelWiener, last.pilot.guide)
         # In the frames of the network, whatever those of the guide are.
@@ -225,7 +233,16 @@ def example(scene: WorldScene, config: ExampleConfig) -> dict[str, Tensor]:
         kept |= {f"{name}.1": value for name, value in _stage(last, y, response)[0].items()}
     else:
         kept |= {f"{name}.0": value for name, value in _stage(last, y, response)[0].items()}
-    return {name: (torch.view_as_real(value) if value.is_complex() else value).half() for name, value in kept.items()}
+    return _stored(kept)
+
+
+def _stored(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: (torch.view_as_real(value) if value.is_complex() else value).half() for name, value in tensors.items()}
+
+
+def _live(wiener: OnlineWiener, y: Tensor, response: Response) -> dict[str, Tensor]:
+    found, _ = wiener.found(y, wiener.init(y, response))
+    return {"linear": found.linear, "filtered": found.filtered, "variances": found.variances.clamp(1e-7, 1e4)}
 
 
 def _stage(wiener: MultichannelWiener, y: Tensor, response: Response) -> tuple[dict[str, Tensor], Estimate]:

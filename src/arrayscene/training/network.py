@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from arrayscene.networks import Evidence, SceneNet, scene_net_bytes
+from arrayscene.errors import RecordingError
+from arrayscene.networks import Evidence, SceneNet, load_scene_net, scene_net_bytes
 from arrayscene.training.data import about_speech, speech_of
 from arrayscene.training.examples import ExampleConfig, example_path, example_shape, load_example, make_examples
 from arrayscene.training.recipe import Recipe
@@ -31,6 +32,7 @@ class NetworkConfig(ExampleConfig):
         crop: frames of an example, drawn anew each time.
         magnitude: weight of the loss on compressed magnitudes.
         width, middle, deep, n_blocks: sizes of the network, as `SceneNet` takes them.
+        start: file of weights to start from, of a network of these sizes, causal or not; empty: untrained ones.
     """
 
     n_steps: int = 7000
@@ -48,6 +50,7 @@ class NetworkConfig(ExampleConfig):
     middle: int = 48
     deep: int = 64
     n_blocks: int = 4
+    start: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -94,8 +97,21 @@ class NetworkRecipe(Recipe[NetworkConfig, Cut, Cut]):
             )
 
     def network(self) -> SceneNet:
-        """Untrained, it gives the mean of pilot and filter."""
-        return SceneNet(self.config.width, self.config.middle, self.config.deep, self.config.n_blocks)
+        """Untrained, it gives the mean of pilot and filter.
+
+        Raises:
+            RecordingError: weights to start from that are missing, damaged or of other sizes.
+        """
+        config = self.config
+        network = SceneNet(config.width, config.middle, config.deep, config.n_blocks, config.causal)
+        if config.start:
+            try:
+                network.load_state_dict(load_scene_net(config.start).state_dict())
+            except RuntimeError as error:
+                raise RecordingError(
+                    f"start = {config.start}: weights of another size came than width, middle, deep and n_blocks say; set those"
+                ) from error
+        return network
 
     def example(self, number: int) -> Cut:
         """A random stage and stretch of a scene; every scene comes once, in an order drawn anew, before any comes again."""
@@ -104,7 +120,10 @@ class NetworkRecipe(Recipe[NetworkConfig, Cut, Cut]):
         tensors = load_example(example_path(self._examples, int(self._epoch(step // n)[step % n][place])))
         draws = self.draws(number)
         stage = int(draws.choice(_stages(tensors)))
-        start = int(draws.integers(max(tensors["variances.0"].shape[-1] - self.config.crop, 0) + 1))
+        n_starts = max(tensors["variances.0"].shape[-1] - self.config.crop, 0) + 1
+        # Live, the beginning is another task: the chain has yet to learn.
+        early = self.config.crop // 4 if self.config.causal else 0
+        start = max(0, int(draws.integers(n_starts + early)) - early)
         return cut(tensors, stage, start, self.config.crop)
 
     def collate(self, examples: Sequence[Cut]) -> list[Cut]:
@@ -142,11 +161,16 @@ class NetworkRecipe(Recipe[NetworkConfig, Cut, Cut]):
     def about(self) -> Mapping[str, str]:
         """For the card."""
         config, speech = self.config, about_speech(self.config.speech)
+        if config.causal:
+            job, method = "an online multichannel Wiener filter better while they sound", "online-network"
+            use = "OnlineRefined(network=load_scene_net(FILE))"
+        else:
+            job, method = "a multichannel Wiener filter better", "network"
+            use = "Refined(wiener, load_scene_net(FILE))"
         return {
             "What for": (
-                "Makes the sources of a multichannel Wiener filter better (`arrayscene.networks.SceneNet`): any array, any "
-                "number of sources, windows of 64 ms, up to 8 kHz. Use it with `arrayscene recover --method network --weights "
-                "FILE`, or from Python with `Refined(wiener, load_scene_net(FILE))`."
+                f"Makes the sources of {job} (`arrayscene.networks.SceneNet`): any array, any number of sources, windows of 64 "
+                f"ms, up to 8 kHz. Use it with `arrayscene recover --method {method} --weights FILE`, or from Python: `{use}`."
             ),
             "Data": (
                 f"{config.n_examples} simulated scenes of {config.duration:g} s (`arrayscene.worlds`), {config.narrowband:.0%} "
@@ -155,8 +179,8 @@ class NetworkRecipe(Recipe[NetworkConfig, Cut, Cut]):
             ),
             "Limits": (
                 "Trained with speech alone, not with music or other sounds; not with one source, more than four, or talkers who "
-                "walk; not causal. The scores are those of simulated rooms that were looked at while the training went on: "
-                "judge it on scenes of your own."
+                f"walk{'' if config.causal else '; not causal'}. The scores are those of simulated rooms that were looked at "
+                "while the training went on: judge it on scenes of your own."
             ),
         }
 
