@@ -62,9 +62,9 @@ def sound_from_outside(sound_map: SoundMap, spectra: CrossSpectra, speed_of_soun
         place, remedy = _beside_line(array, towards[best]), "place the plane there"
     else:
         azimuth = math.degrees(math.atan2(towards[best, 1], towards[best, 0]))
-        place = f"azimuth {minus(f'{azimuth:.0f}')} degrees"
+        place = f"azimuth {minus(f'{azimuth:z.0f}')} degrees"
         if direction_grid(array).elevation_known:
-            place += f", elevation {minus(f'{math.degrees(math.asin(float(towards[best, 2]))):.0f}')} degrees"
+            place += f", elevation {minus(f'{math.degrees(math.asin(float(towards[best, 2]))):z.0f}')} degrees"
         remedy = "map all directions with a sphere, or place the plane there"
     return (
         f"The loudest sound comes from outside of this map, from about {place}: what the map shows is its side lobes and edges;"
