@@ -176,6 +176,15 @@ def test_a_whisper_of_a_recording_is_warned_of() -> None:
     assert kinds(health) == [(None, "quiet", "warning")]
 
 
+def test_float_samples_that_are_not_scaled_are_said(tmp_path: Path) -> None:
+    """Integers written as floats; a few dB above full scale are what float files are for."""
+    health = check_written(talk(level=2e4), tmp_path / "x.wav", "FLOAT")
+    assert kinds(health) == [(None, "scale", "warning")]
+    assert "dB above full scale: they are not scaled to +-1" in health.findings[0].message
+    assert health.good == (0, 1, 2, 3)
+    assert check_written(talk(level=1.0), tmp_path / "y.wav", "FLOAT").findings == ()
+
+
 def test_channels_keep_their_file_numbers(tmp_path: Path) -> None:
     x = talk(6)
     x[4] = 0.0

@@ -101,8 +101,20 @@ def check_above(target: Path) -> None:
     above = next((folder for folder in target.absolute().parents if folder.exists()), target.absolute())
     if not above.is_dir():
         raise RecordingError(f"{target}: {above} is a file; wanted a folder to write into; choose another place")
-    if not os.access(above, os.W_OK | os.X_OK):
-        raise RecordingError(f"{target}: {above} cannot be written; choose a folder that you may write to")
+    if reason := not_writable(above):
+        raise RecordingError(f"{target}: {above} cannot be written ({reason}); choose a folder that you may write to")
+
+
+def not_writable(folder: Path) -> str | None:
+    """Why nothing can be put into a folder that is there; None where something was, and was taken away again.
+
+    Permissions do not tell: the superuser has all of them on file systems that take nothing, such as /proc.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix=".arrayscene.", dir=folder):
+            return None
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def check_writable(directory: str | os.PathLike[str], what: str) -> None:
@@ -118,8 +130,8 @@ def check_writable(directory: str | os.PathLike[str], what: str) -> None:
     target = Path(directory)
     if target.exists() and not target.is_dir():
         raise RecordingError(f"{what} {target}: is a file; a folder is wanted; choose another name")
-    if target.exists() and not os.access(target, os.W_OK | os.X_OK):
-        raise RecordingError(f"{what} {target}: cannot be written; choose a folder that you may write to")
+    if target.exists() and (reason := not_writable(target)):
+        raise RecordingError(f"{what} {target}: cannot be written ({reason}); choose a folder that you may write to")
     if not target.exists():
         check_above(target)
 

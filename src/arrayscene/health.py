@@ -31,6 +31,9 @@ DIGITAL_SILENCE_DB: Final = -90.0
 DUPLICATE_DB: Final = -60.0
 """Two channels are one signal if the best gain leaves less than this; two real microphones differ at least by their noise."""
 
+UNSCALED_DB: Final = 20.0
+"""Peaks so far above full scale, which only float samples reach, are of files in another unit: integers, volts, pascals."""
+
 RAIL: Final = 0.9999
 """Full scale, less the last step of 16 bits."""
 
@@ -61,7 +64,7 @@ class Finding:
 
     Attributes:
         channel: file channel, counted from 1; None for the whole recording.
-        kind: "invalid", "dead", "duplicate", "level", "clipped", "dc", "quiet" or "band".
+        kind: "invalid", "dead", "duplicate", "level", "clipped", "dc", "quiet", "scale" or "band".
         severity: "bad" (the channel is left out), "warning" or "note".
         message: what was found, with figures, and what is done about it.
     """
@@ -145,7 +148,12 @@ def check(recording: Recording, block_seconds: float = 10.0) -> Health:
     for row in left:
         found[row] = [*case.level(row, left), *case.clipping(row), *case.offset(row)]
     bad = tuple(row for row in found if row not in left)
-    findings = tuple(finding for row in sorted(found) for finding in found[row]) + case.quiet(left) + case.band(left)
+    findings = (
+        tuple(finding for row in sorted(found) for finding in found[row])
+        + case.quiet(left)
+        + case.unscaled(left)
+        + case.band(left)
+    )
     return Health(findings, bad, case.figures.dc, case.figures.peak, case.rms_db, recording.channels)
 
 
@@ -226,7 +234,7 @@ class _Case:
 
     def offset(self, row: int) -> Iterator[Finding]:
         dc, rms = self.figures.dc[row], self.figures.power[row] ** 0.5
-        if abs(dc) > 0.01 or abs(dc) > max(0.1 * rms, 2.0 * self.step, 1e-4):
+        if abs(dc) > 0.01 * max(1.0, self.figures.peak[row]) or abs(dc) > max(0.1 * rms, 2.0 * self.step, 1e-4):
             yield self._odd(row, "dc", "note", f"has a DC offset of {dc:+.4f} of full scale; it is subtracted")
 
     def quiet(self, rows: list[int]) -> tuple[Finding, ...]:
@@ -235,6 +243,16 @@ class _Case:
             return ()
         message = f"the loudest channel has {loudest:.1f} dB RMS: there may be no sound at all; it is used as it is"
         return (Finding(None, "quiet", "warning", message),)
+
+    def unscaled(self, rows: list[int]) -> tuple[Finding, ...]:
+        peak = float(self.figures.peak[rows].max())
+        if peak <= 10.0 ** (UNSCALED_DB / 20.0):
+            return ()
+        message = (
+            f"the samples reach {peak:.0f}, {20.0 * np.log10(peak):.0f} dB above full scale: they are not scaled to +-1, so"
+            " levels in dBFS mean little; they are used as they are"
+        )
+        return (Finding(None, "scale", "warning", message),)
 
     def band(self, rows: list[int]) -> tuple[Finding, ...]:
         """Whether resampling has left anything of the sound."""

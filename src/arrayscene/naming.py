@@ -1,4 +1,4 @@
-"""Names as people write them, and what they may have meant by one that is not known."""
+"""Names as people write them, what they may have meant by one that is not known, and how many there are of what has one."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from arrayscene.errors import ArraySceneError, ShapeError
 def plain(name: str) -> str:
     """A name without case and punctuation, as names are compared."""
     return re.sub(r"[^a-z0-9]", "", name.casefold())
+
+
+def counted(number: int, one: str, more: str | None = None) -> str:
+    """In words: "1 file", "2 files"; `more` where its plural is not that with an s."""
+    return f"{number} {one if number == 1 else more or one + 's'}"
 
 
 def one_of(name: str, known: Sequence[str], what: str, error: type[ArraySceneError] = ShapeError) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from arrayscene.activity import FloatArray
 from arrayscene.audio_writer import AudioWriter
 from arrayscene.errors import RecordingError
-from arrayscene.folder import fill_folder
+from arrayscene.folder import check_above, fill_folder
 from arrayscene.recording import Recording
 
 LIST = "segments.json"
@@ -48,8 +48,9 @@ def check_folder(directory: str | os.PathLike[str], overwrite: bool = False) -> 
     target = Path(directory).resolve()
     if target.exists() and not target.is_dir():
         raise RecordingError(f"{target}: is a file; a new folder for the segments is wanted")
-    if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
-        raise RecordingError(f"{target}: the folder {target.parent} is not there or may not be written to; make or choose one")
+    if not target.parent.is_dir():
+        raise RecordingError(f"{target}: the folder {target.parent} is not there; make or choose one")
+    check_above(target)
     held = {path.name for path in target.iterdir()} if target.exists() else set()
     if not held:
         return

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from arrayscene.bench import make_scenes, run
-from arrayscene.bench.page import HEADINGS, markdown, quality_over_time, rows, write
+from arrayscene.bench.page import HEADINGS, markdown, quality_over_time, rows, table, write
 from arrayscene.bench.peers import peers
 from arrayscene.bench.run import Result
 from arrayscene.errors import RecordingError, ShapeError
@@ -66,10 +66,27 @@ def test_the_page_is_a_table_and_a_picture(tmp_path: Path) -> None:
     assert other[1:5] == ("mvdr", "2.00", "2.0", "2.00")
     assert other[5:8] == ("", "", "")
     assert "| " + " | ".join(HEADINGS) + " |" in markdown(bench)
-    table, picture = write(bench, tmp_path / "new")
-    assert "auto, counting" in table.read_text()
+    written, picture = write(bench, tmp_path / "new")
+    assert "auto, counting" in written.read_text()
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["separation.md", "separation.png"]
+
+
+def test_columns_without_a_value_are_left_out() -> None:
+    nan = float("nan")
+    plain = Result("mvdr", "triangle", 2.0, 2.0, nan, nan, True, 0.5, 300.0)
+    headings, cells = table([plain, plain._replace(method="auto", gain_db=1.0)])
+    assert headings == ("scenes", "method", "SI-SDR gain dB", "worst dB", "SI-SDR dB", "seconds", "MB")
+    assert [row[1:] for row in cells] == [
+        ("mvdr", "2.00", "2.0", "2.00", "0.50", "300"),
+        ("auto", "1.00", "1.0", "2.00", "0.50", "300"),
+    ]
+    page = markdown([plain])
+    for heading in ("ESTOI", "PESQ", "count right"):
+        assert heading not in page
+    headings, _ = table([plain, plain._replace(method="auto", pesq=2.5)])
+    assert "PESQ" in headings
+    assert "ESTOI" not in headings
 
 
 def test_names_in_the_picture_do_not_overlap() -> None:

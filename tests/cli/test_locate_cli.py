@@ -1,6 +1,7 @@
 """`arrayscene locate`: a table, JSON, a folder; and what bad input leaves behind (nothing)."""
 
 import json
+import math
 import re
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import soundfile
 from typer.testing import CliRunner
 
 from arrayscene.array import MicrophoneArray
+from arrayscene.cli.locate import _angle
 from arrayscene.cli.main import app
 from arrayscene.constants import SPEED_OF_SOUND
+from arrayscene.report.sentences import _named
 
 RATE = 16000
 RING = MicrophoneArray.circular(4, 0.05)
@@ -101,3 +104,8 @@ def test_silence_is_an_error() -> None:
     result = run("silence.wav", *CIRCLE)
     assert result.exit_code == 2
     assert result.stderr.startswith("error: ")
+
+
+def test_no_direction_is_minus_zero() -> None:
+    assert [_angle(math.radians(degrees), None) for degrees in (-0.4, 0.4, -0.6)] == ["0°", "0°", "-1°"]
+    assert _named(-0.0) == "0° (front)"

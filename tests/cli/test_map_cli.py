@@ -105,6 +105,7 @@ def test_spheres_boxes_and_warnings(wav: Path, tmp_path: Path) -> None:
         (("--array", "spiral:32:0.3", "--every", "9"), "one every 9 s"),
         (("--array", "spiral:32:0.3", "--every", "inf"), "positive number of seconds"),
         (("--array", "spiral:32:0.3", "--at-1m", "--sphere"), "no distance"),
+        (("--array", "linear:32:0.02", "--sphere"), "hears all directions of a circle around it alike; `locate` tells angles"),
         (("--array", "spiral:32:0.3", "--range", "-3"), "such as 15"),
         (("--array", "spiral:16:0.3"), "16 microphones"),
     ],
@@ -192,3 +193,26 @@ def test_sound_from_beside_the_map_is_said(tmp_path: Path) -> None:
     _, output = run(beside, "--array", "circular:16:0.2", "--sphere", "--out", tmp_path / "all", "--bands", 2000)
     assert "outside of this map" not in " ".join(output.split())
     assert "hardly tells elevation" in " ".join(output.split())
+
+
+def test_a_source_at_the_edge_is_said(array: MicrophoneArray, tmp_path: Path) -> None:
+    recorded(array, [((0.5, 0.1, 0.6), 0.05)], seconds=1.0).write(tmp_path / "beyond.wav")
+    code, output = run(
+        tmp_path / "beyond.wav", "--array", "spiral:32:0.3", *AT, "--out", tmp_path / "out", "--bands", "2000,4000"
+    )
+    assert code == 0, output
+    said = " ".join(output.split())
+    assert "edge of the map (2 kHz third octave, 4 kHz third octave), so its source may lie beyond: map a larger plane" in said
+    larger = ("--plane", "-0.4:0.8,-0.4:0.4,0.6", "--step", 0.05, "--out", tmp_path / "larger", "--bands", "2000,4000")
+    assert "edge of the map" not in run(tmp_path / "beyond.wav", "--array", "spiral:32:0.3", *larger)[1]
+
+
+def test_a_line_of_microphones_names_no_direction_that_it_cannot_know(tmp_path: Path) -> None:
+    line = MicrophoneArray.linear(8, 0.05)
+    recorded(line, [((1.0, 2.0, 0.0), 0.05)], seconds=1.0).write(tmp_path / "line.wav")
+    code, output = run(tmp_path / "line.wav", "--array", "linear:8:0.05", "--out", tmp_path / "out", "--bands", 2000)
+    assert code == 0, output
+    said = " ".join(output.split())
+    assert "outside of this map, from about 2" in said
+    assert "degrees off the line of microphones, towards microphone 8" in said
+    assert "sphere" not in said

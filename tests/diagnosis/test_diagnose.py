@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from arrayscene.array import MicrophoneArray
 from arrayscene.diagnosis import Diagnosis, diagnose, suspicion
+from arrayscene.diagnosis.correction import corrected_array
+from arrayscene.diagnosis.hypothesis import Hypothesis
 from arrayscene.diagnosis.symmetry import isometries, simplest
 from arrayscene.equalizer import Equalizer
 from arrayscene.errors import GeometryError, RecordingError
@@ -207,6 +209,19 @@ def test_known_azimuths_show_mirrors_and_turns() -> None:
     assert kinds(turned) == ["rotation"]
     assert turned.corrected is not None
     assert np.degrees(np.arctan2(*turned.corrected.positions[0, [1, 0]])) == pytest.approx(0.0, abs=4.0)
+
+
+def test_corrected_positions_are_micrometres() -> None:
+    ring = MicrophoneArray.circular(6, 0.05)
+    for array, digits in ((ring, 6), (replace(ring, body_radius=0.05), 12)):
+        swapped = Hypothesis((1, 0, 2, 3, 4, 5), (1,) * 6, (0.0,) * 6)
+        corrected = corrected_array(Recording(field(ring).samples, RATE, array), swapped, [0.0] * 6, why="")
+        np.testing.assert_allclose(corrected.positions, ring.positions, atol=5.1e-7)
+        numbers = corrected.positions.ravel().tolist()
+        assert all(len(repr(number).partition(".")[2]) <= digits for number in numbers), numbers
+        assert "-0.0" not in map(repr, numbers)
+        # Off its surface every microphone would have a radius of its own to compute.
+        assert digits == 6 or np.ptp(np.linalg.norm(corrected.positions, axis=1)) < 5e-12
 
 
 def test_evenly_spread_azimuths_leave_a_choice_and_others_are_said_to_be_unheard() -> None:

@@ -123,10 +123,16 @@ def test_a_folder_that_cannot_be_written_is_refused(make_scene, tmp_path):
         tmp_path.chmod(0o700)
 
 
-def test_a_parent_without_write_permission_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(RecordingError, match="cannot be written"):
-        check_target(tmp_path / "scene")
+def test_a_parent_that_takes_nothing_is_refused(tmp_path, monkeypatch):
+    def refuse(path, *_):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    check_target(tmp_path / "new" / "scene")
+    assert list(tmp_path.iterdir()) == []
+    # Not by permissions, which the superuser has even where nothing can be written.
+    monkeypatch.setattr(os, "mkdir", refuse)
+    with pytest.raises(RecordingError, match=r"cannot be written \(Read-only file system\)"):
+        check_target(tmp_path / "new" / "scene")
 
 
 @pytest.mark.parametrize(

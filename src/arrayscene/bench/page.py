@@ -29,10 +29,23 @@ HEADINGS = ("scenes", "method", "SI-SDR gain dB", "worst dB", "SI-SDR dB", "ESTO
 NOTE = (
     "Means over scenes; worst: of the scene with the least gain. SI-SDR target: each talker's reverberant image at the first"
     " microphone, best assignment, a missed talker scored as the mixture; gain is over the mixture. Methods of ours are told the"
-    " number of talkers, except where they are counting: count right is the share of scenes in which they found it; peers give"
-    " one output a microphone, of which the best-fitting ones are scored. Seconds: of a scene, one thread. MB: most memory of"
-    " the process."
+    " number of talkers{counting}; peers give one output a microphone, of which the best-fitting ones are scored. Seconds: of a"
+    " scene, one thread. MB: most memory of the process."
 )
+
+COUNTED = ", except where they are counting: count right is the share of scenes in which they found it"
+
+
+def note(bench: Bench) -> str:
+    """What the table's columns are."""
+    return NOTE.format(counting=COUNTED if any(result.method == COUNTING for result in bench) else "")
+
+
+def table(bench: Bench) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Headings and rows, without the columns that are empty: ESTOI and PESQ need packages, counts a method that counts."""
+    found = rows(bench)
+    filled = [column for column in range(len(HEADINGS)) if any(row[column] for row in found)]
+    return tuple(HEADINGS[column] for column in filled), [tuple(row[column] for column in filled) for row in found]
 
 
 def rows(bench: Bench) -> list[tuple[str, ...]]:
@@ -55,9 +68,10 @@ def machine() -> str:
 def markdown(bench: Bench) -> str:
     """The whole result as a page of Markdown."""
     n_scenes = max(Counter((result.kind, result.method) for result in bench).values())
-    about = f"{NOTE} Scenes of each kind: {n_scenes}."
-    lines = ["# Separation", "", about, "", machine(), "", "| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows(bench))]) + "\n"
+    about = f"{note(bench)} Scenes of each kind: {n_scenes}."
+    headings, cells = table(bench)
+    lines = ["# Separation", "", about, "", machine(), "", "| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in cells)]) + "\n"
 
 
 def quality_over_time(bench: Bench) -> Figure:
@@ -95,12 +109,12 @@ def quality_over_time(bench: Bench) -> Figure:
 def write(bench: Bench, folder: Path) -> list[Path]:
     """Write separation.md and separation.png into a folder and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    table, picture = folder / "separation.md", folder / "separation.png"
-    write_whole(table, markdown(bench).encode())
+    page, picture = folder / "separation.md", folder / "separation.png"
+    write_whole(page, markdown(bench).encode())
     drawn = io.BytesIO()
     quality_over_time(bench).savefig(drawn, format="png")
     write_whole(picture, drawn.getvalue())
-    return [table, picture]
+    return [page, picture]
 
 
 def _row(method: str, results: list[Result]) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from arrayscene.cli.progress import progress_bar
 from arrayscene.errors import ArraySceneError
+from arrayscene.folder import check_above
 
 DEFAULT_PAGE = Path("array-comparison.html")
 
@@ -52,6 +52,6 @@ def _check(path: Path) -> None:
     """Refuse what could not be written before anything is computed."""
     if path.suffix.lower() not in (".html", ".htm"):
         raise ArraySceneError(f"--out {path}: the suffix {path.suffix!r} came; .html was wanted")
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        problem = "cannot be written to" if path.parent.is_dir() else "is not there"
-        raise ArraySceneError(f"--out {path}: the folder {path.parent} {problem}; choose one that exists and is writable")
+    if not path.parent.is_dir():
+        raise ArraySceneError(f"--out {path}: the folder {path.parent} is not there; choose one that exists and is writable")
+    check_above(path)

@@ -44,7 +44,7 @@ def bench(
     Takes seconds for a method and scene, so some minutes where nothing is said.
     """
     from arrayscene.bench import make_scenes, run
-    from arrayscene.bench.page import HEADINGS, NOTE, rows, write
+    from arrayscene.bench.page import note, table, write
     from arrayscene.bench.peers import peers
     from arrayscene.bench.run import COUNTING, OURS
     from arrayscene.bench.scenes import SETS
@@ -73,8 +73,8 @@ def bench(
             f"bench: none of {', '.join(chosen)} can separate {', '.join(names)}: more talkers than microphones, or a method"
             " that has to be told more; choose others"
         )
-    print_table(HEADINGS, rows(found))
-    typer.echo(NOTE)
+    print_table(*table(found))
+    typer.echo(note(found))
     for path in write(found, out):
         typer.echo(f"wrote {path}")
 

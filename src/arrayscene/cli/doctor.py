@@ -120,12 +120,13 @@ def _audio_formats() -> str:
 
 def _numba_cache() -> str:
     import arrayscene
+    from arrayscene.folder import not_writable
 
     chosen = os.environ.get("NUMBA_CACHE_DIR")
     folder = Path(chosen) if chosen else Path(arrayscene.__file__).parent
     existing = next(step for step in (folder, *folder.parents) if step.exists())
-    if not os.access(existing, os.W_OK):
-        raise PermissionError(f"{folder} cannot be written")
+    if reason := not_writable(existing):
+        raise PermissionError(f"{folder} cannot be written ({reason})")
     return "can be written"
 
 

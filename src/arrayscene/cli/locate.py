@@ -107,7 +107,7 @@ def _row(number: int, source: LocatedSource, calibrated: bool) -> tuple[str, ...
 def _angle(radians: float | None, error: float | None) -> str:
     if radians is None:
         return "unknown"
-    return f"{math.degrees(radians):.0f}°" + ("" if error is None else f" ± {math.degrees(error):.0f}°")
+    return f"{math.degrees(radians):z.0f}°" + ("" if error is None else f" ± {math.degrees(error):.0f}°")
 
 
 def _others(source: LocatedSource) -> str:
@@ -116,7 +116,7 @@ def _others(source: LocatedSource) -> str:
     if source.ambiguity == "cone" and not source.alternatives:
         return "cone: every azimuth"
     places = [
-        ", ".join(f"{name} {math.degrees(angle):.0f}°" for name, angle in zip(("azimuth", "elevation"), other, strict=True)
+        ", ".join(f"{name} {math.degrees(angle):z.0f}°" for name, angle in zip(("azimuth", "elevation"), other, strict=True)
                   if angle is not None)
         for other in source.alternatives
     ]  # fmt: skip

@@ -30,7 +30,7 @@ def map_grid(
         distance: metres to the plane in front, or radius of the sphere.
         step: metres, on a sphere degrees.
 
-    Raises: GeometryError for options that contradict each other or cannot be read.
+    Raises: GeometryError for options that contradict each other or cannot be read, and a sphere around a line.
     """
     from arrayscene.imaging import MapGrid
     from arrayscene.imaging.view import looks_towards, plane_in_front
@@ -43,6 +43,11 @@ def map_grid(
         raise GeometryError(f"--distance {distance:g} came; a positive number of metres was wanted")
     if step is not None and not 0 < step < math.inf:
         raise GeometryError(f"--step {step:g} came; a positive number was wanted")
+    if sphere and array.ambiguity == "cone":
+        raise GeometryError(
+            f"--sphere came with {array.name}, a line of microphones, which hears all directions of a circle around it alike;"
+            " `locate` tells angles to the line, and --plane, with a plane in which the line lies, what is to one side of it"
+        )
     if sphere:
         towards = looks_towards(array) if array.ambiguity == "mirror" else None
         return MapGrid.sphere(distance, math.radians(3.0 if step is None else step), towards=towards)

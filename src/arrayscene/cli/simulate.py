@@ -110,7 +110,7 @@ def simulate(
     }
     write_simulation(scene, out, names=names, settings=settings)
     for name, (azimuth, elevation), distance in zip(names, scene.directions, scene.distances, strict=True):
-        print(f"{name}: azimuth {math.degrees(azimuth):.0f}°, elevation {math.degrees(elevation):.0f}°, {distance:.2f} m")
+        print(f"{name}: azimuth {math.degrees(azimuth):z.0f}°, elevation {math.degrees(elevation):z.0f}°, {distance:.2f} m")
     if microphones.body_radius is not None:
         print(f"simulated without the {microphones.name}'s body: take {out / 'array.json'}, not the preset, to recover it")
     print(f"recover it: arrayscene recover {out / 'mixture.wav'} --array {out / 'array.json'}")

@@ -150,7 +150,7 @@ def _print_map(found: SoundMap) -> None:
         for source in found.sources(index):
             x, y, z = source.position
             if found.grid.kind == "sphere":
-                place = f"azimuth {degrees(atan2(y, x)):.0f}°, elevation {degrees(atan2(z, hypot(x, y))):.0f}°"
+                place = f"azimuth {degrees(atan2(y, x)):z.0f}°, elevation {degrees(atan2(z, hypot(x, y))):z.0f}°"
             else:
                 place = f"{x:.3f}, {y:.3f}, {z:.3f} m"
             rows.append((band.name, place, f"{source.level_db:.1f} {found.unit}"))

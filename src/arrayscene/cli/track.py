@@ -95,7 +95,7 @@ def _print_tracks(tracks: Tracks) -> None:
             (
                 str(one.id),
                 f"{one.times[0]:.1f} to {one.times[-1]:.1f} s",
-                f"{first:.0f}° to {last:.0f}°" + ("" if name == "azimuth" else " up"),
+                f"{first:z.0f}° to {last:z.0f}°" + ("" if name == "azimuth" else " up"),
                 f"{seconds:.1f} s",
                 f"{math.degrees(float(one.deviation.mean())):.1f}°",
             )

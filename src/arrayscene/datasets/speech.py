@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from arrayscene.activity import active_segments
 from arrayscene.errors import RecordingError
+from arrayscene.naming import counted
 from arrayscene.recording import Recording
 from arrayscene.speakers import some, speakers_for_test
 
@@ -86,7 +87,7 @@ def load_speech(
     if not stretches:
         raise RecordingError(f"{root}: no file can be used: {some(left_out)}")
     if left_out:
-        count = "1 file was" if len(left_out) == 1 else f"{len(left_out)} files were"
+        count = counted(len(left_out), "file was", "files were")
         warnings.warn(f"{root}: {count} left out: {some(left_out)}", DatasetWarning, stacklevel=3)
     return stretches
 

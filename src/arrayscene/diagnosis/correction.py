@@ -42,6 +42,9 @@ def corrected_array(
     if turn is not None:
         positions = positions @ turn.matrix.T
         orientations = None if orientations is None else orientations @ turn.matrix.T
+    # Files are read by people. On a body microphones stay exactly on its surface, where its response is cheapest.
+    positions = np.round(positions, 6 if array.body_radius is None else 12) + 0.0
+    orientations = None if orientations is None else np.round(orientations, 6) + 0.0
     rows = hypothesis.row_of_mic
     known_gains = np.asarray(array.gains_db or [0.0] * array.n_mics)
     known_delays = np.asarray(array.delays or [0.0] * array.n_mics)

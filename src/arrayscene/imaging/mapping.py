@@ -22,7 +22,7 @@ from arrayscene.imaging.cross_spectra import CrossSpectra, Progress, cross_spect
 from arrayscene.imaging.grids import FloatArray, MapGrid
 from arrayscene.imaging.limits import limit_warnings, rayleigh_resolution
 from arrayscene.imaging.method import ImagingMethod
-from arrayscene.imaging.outside import sound_from_outside
+from arrayscene.imaging.outside import loudest_on_edge, sound_from_outside
 from arrayscene.imaging.result import Reference, SoundMap
 from arrayscene.imaging.transfer import grid_response, possible_points, transfer_chunks
 from arrayscene.recording import Recording
@@ -156,6 +156,7 @@ class Imager:
         chosen = self._chosen(spectra)
         found = self._image(chosen, self._transfers(chosen.frequencies), progress)
         beyond = None if self.response is not None else sound_from_outside(found, chosen, self.speed_of_sound)
+        beyond = beyond or loudest_on_edge(found)
         return found if beyond is None else replace(found, warnings=(*found.warnings, beyond))
 
     def _chosen(self, spectra: CrossSpectra) -> CrossSpectra:

@@ -1,4 +1,4 @@
-"""Whether the loudest sound comes from where a map does not look."""
+"""Whether the loudest sound comes, or may come, from where a map does not look."""
 
 from __future__ import annotations
 
@@ -58,15 +58,45 @@ def sound_from_outside(sound_map: SoundMap, spectra: CrossSpectra, speed_of_soun
     best = int(np.argmax(all_around))
     if not all_around[best] > own.max() * 10 ** (LOUDER_DB / 10):
         return None
-    level = direction_grid(array)
-    azimuth = math.degrees(math.atan2(towards[best, 1], towards[best, 0]))
-    place = f"azimuth {minus(f'{azimuth:.0f}')} degrees"
-    if level.elevation_known:
-        place += f", elevation {minus(f'{math.degrees(math.asin(float(towards[best, 2]))):.0f}')} degrees"
+    if array.ambiguity == "cone":
+        place, remedy = _beside_line(array, towards[best]), "place the plane there"
+    else:
+        azimuth = math.degrees(math.atan2(towards[best, 1], towards[best, 0]))
+        place = f"azimuth {minus(f'{azimuth:z.0f}')} degrees"
+        if direction_grid(array).elevation_known:
+            place += f", elevation {minus(f'{math.degrees(math.asin(float(towards[best, 2]))):z.0f}')} degrees"
+        remedy = "map all directions with a sphere, or place the plane there"
     return (
         f"The loudest sound comes from outside of this map, from about {place}: what the map shows is its side lobes and edges;"
-        " map all directions with a sphere, or place the plane there."
+        f" {remedy}."
     )
+
+
+def loudest_on_edge(sound_map: SoundMap) -> str | None:
+    """A sentence where the loudest point of a plane lies on its edge in some band; None elsewhere."""
+    grid = sound_map.grid
+    if grid.kind != "plane" or min(grid.shape) < 3:
+        return None
+    inside = np.zeros(grid.shape, dtype=np.bool_)
+    inside[1:-1, 1:-1] = True
+    loudest = sound_map.power.argmax(axis=1)
+    heard = sound_map.power.max(axis=1) > 0
+    names = [sound_map.bands[band].name for band in np.flatnonzero(heard & ~inside.ravel()[loudest])]
+    if not names:
+        return None
+    other = "a larger plane, or one at another distance"
+    if sound_map.array.ambiguity != "cone":
+        other = "a larger plane, one at another distance, or all directions with a sphere"
+    return f"The loudest point lies on the edge of the map ({', '.join(names)}), so its source may lie beyond: map {other}."
+
+
+def _beside_line(array: MicrophoneArray, towards: NDArray[np.float64]) -> str:
+    """A direction as a line of microphones hears it: its angle to the end that it is nearer to."""
+    axis = np.linalg.svd(array.positions - array.positions.mean(axis=0))[2][0]
+    along = float(axis @ towards)
+    last = int(np.argmax(array.positions @ axis * along))
+    angle = math.degrees(math.acos(min(1.0, abs(along))))
+    return f"{angle:.0f} degrees off the line of microphones, towards microphone {last + 1}"
 
 
 def _power(C: Tensor, array: MicrophoneArray, grid: MapGrid, frequencies: Tensor, speed_of_sound: float) -> NDArray[np.float64]:

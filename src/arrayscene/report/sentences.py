@@ -119,7 +119,7 @@ def _named(azimuth_deg: float) -> str:
 
 
 def _angle(azimuth_deg: float) -> str:
-    return minus(f"{azimuth_deg:.0f}°")
+    return minus(f"{azimuth_deg:z.0f}°")
 
 
 def listed(parts: Sequence[str]) -> str:

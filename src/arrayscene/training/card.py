@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from arrayscene.folder import write_whole
+from arrayscene.naming import counted
 from arrayscene.training.recipe import AnyRecipe
 
 CARD: Final = "card.md"
@@ -35,7 +36,9 @@ def write_card(folder: Path, recipe: AnyRecipe, step: int, rows: Sequence[Mappin
     )
     if skipped:
         listed = ", ".join(map(str, skipped[:20])) + (" and others" if len(skipped) > 20 else "")
-        recipe_text += f" {len(skipped)} steps were skipped because something in them was not finite: {listed}."
+        recipe_text += (
+            f" {counted(len(skipped), 'step was', 'steps were')} skipped because something in them was not finite: {listed}."
+        )
     parts = [f"# Weights of a training `{recipe.name}`", "`weights.safetensors`, written by arrayscene."]
     parts += [f"**{title}.** {text}" for title, text in (*about.items(), ("Recipe", recipe_text))]
     parts += [

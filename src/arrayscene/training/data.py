@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from arrayscene.naming import counted
 from arrayscene.training.config import TrainingConfig
 from arrayscene.worlds import Speech
 
@@ -36,6 +37,6 @@ def about_speech(speech: str) -> str:
     licence = f"see {', '.join(papers)} in that folder" if papers else "not known; write it here before you pass the weights on"
     n_clips = sum(len(clips) for clips in found.clips.values())
     return (
-        f"Speech: {n_clips} files of {len(found.clips)} speakers from `{Path(speech).name}`; speakers for the scores are kept "
-        f"out of the training. Licence of the speech: {licence}."
+        f"Speech: {counted(n_clips, 'file')} of {counted(len(found.clips), 'speaker')} from `{Path(speech).name}`; speakers "
+        f"for the scores are kept out of the training. Licence of the speech: {licence}."
     )

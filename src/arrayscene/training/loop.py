@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from arrayscene.errors import ConvergenceError, RecordingError, ShapeError
 from arrayscene.folder import missing_folders, take_away
 from arrayscene.interruption import Interruption
+from arrayscene.naming import counted
 from arrayscene.training.checkpoint import TrainingWarning, load_checkpoint, save_checkpoint
 from arrayscene.training.config import TrainingConfig
 from arrayscene.training.health import what_is_wrong
@@ -288,8 +289,9 @@ class _Training:
             warnings.warn(f"step {step} (seed {seed}) skipped, {count}: {wrong}", TrainingWarning, stacklevel=4)
         if in_a_row >= self.config.most_skipped:
             error = ConvergenceError(
-                f"training: {in_a_row} steps in a row could not be used, the last one {step} (seed {seed}): {wrong}; the weights "
-                f"have not changed since step {step - in_a_row + 1}, the checkpoint in {self.folder} is from there or before: "
+                f"training: {counted(in_a_row, 'step')} in a row could not be used, the last one {step} (seed {seed}): "
+                f"{wrong}; the weights have not changed since step {step - in_a_row + 1}, the checkpoint in {self.folder} is "
+                "from there or before: "
                 "mend the data, or train anew with a lower learning_rate"
             )
             together(self.fabric, lambda: _raise(error))
@@ -354,8 +356,8 @@ class _Training:
             ) from error
         if content["devices"] != self.fabric.world_size and self.fabric.is_global_zero:
             warnings.warn(
-                f"{self.folder}: begun on {content['devices']} devices, going on with {self.fabric.world_size}: the result is "
-                "the same but for rounding",
+                f"{self.folder}: begun on {counted(content['devices'], 'device')}, going on with {self.fabric.world_size}: "
+                "the result is the same but for rounding",
                 TrainingWarning,
                 stacklevel=4,
             )

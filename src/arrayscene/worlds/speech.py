@@ -18,6 +18,7 @@ from torch import Tensor
 
 from arrayscene.audio_file import AudioFile
 from arrayscene.errors import RecordingError
+from arrayscene.naming import counted
 from arrayscene.recording import Recording
 from arrayscene.speakers import SUFFIXES, find_speech, some, speakers_for_test
 from arrayscene.voices import voice_names, voice_speaker
@@ -107,8 +108,8 @@ class Speech:
         _warn_of(skipped)
         if not found:
             raise RecordingError(
-                f"speech {root}: no audio file that can be used was found ({len(skipped)} were skipped); give a folder of "
-                f"speech of at least {SHORTEST} s a file: {', '.join(sorted(SUFFIXES))}"
+                f"speech {root}: no audio file that can be used was found ({counted(len(skipped), 'was', 'were')} skipped); "
+                f"give a folder of speech of at least {SHORTEST} s a file: {', '.join(sorted(SUFFIXES))}"
             )
         return cls({name: tuple(found[name]) for name in sorted(found)}, str(root))
 
@@ -220,8 +221,8 @@ class Speech:
 
 def _warn_of(skipped: Sequence[str]) -> None:
     if skipped:
-        files_were = "file was" if len(skipped) == 1 else "files were"
-        warnings.warn(f"{len(skipped)} speech {files_were} skipped: {some(skipped)}", SpeechWarning, stacklevel=3)
+        files_were = counted(len(skipped), "speech file was", "speech files were")
+        warnings.warn(f"{files_were} skipped: {some(skipped)}", SpeechWarning, stacklevel=3)
 
 
 def _rms(samples: Samples) -> float:

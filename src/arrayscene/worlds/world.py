@@ -15,6 +15,7 @@ from torch import Tensor
 from arrayscene.arguments import check_kind
 from arrayscene.array import MicrophoneArray
 from arrayscene.errors import RecordingError, ShapeError
+from arrayscene.naming import counted
 from arrayscene.worlds.config import WorldConfig
 from arrayscene.worlds.draws import Draws, scene_generator
 from arrayscene.worlds.plan import ScenePlan, draw_plan
@@ -137,8 +138,8 @@ class World:
         n_speakers, most = len(self.speech.speakers), self.config.n_talkers[1]
         if n_speakers < most:
             warnings.warn(
-                f"speech {self.speech.origin}: {n_speakers} speakers for scenes of up to {most} talkers (split {split!r}): "
-                "in some, one person talks twice at once; add speakers or lower n_talkers",
+                f"speech {self.speech.origin}: {counted(n_speakers, 'speaker')} for scenes of up to {most} talkers "
+                f"(split {split!r}): in some, one person talks twice at once; add speakers or lower n_talkers",
                 SpeechWarning,
                 stacklevel=2,
             )
