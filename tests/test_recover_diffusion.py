@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.signal import resample_poly
 
 from arrayscene import choice as choices
 from arrayscene.array import MicrophoneArray
@@ -141,3 +142,13 @@ def test_blocks_fall_into_their_cells() -> None:
     assert found.overall_db == pytest.approx(-6.02, abs=0.01)
     assert found.frequencies[0] == pytest.approx(3.5 * 800 / 64)
     assert not SpreadGrid(2, stft, 800, 3.0).found()
+
+
+def test_above_what_the_prior_knows_the_start_is_left_alone_and_it_is_said(recording: tuple[Recording, np.ndarray]) -> None:
+    wide = Recording(resample_poly(recording[0].samples, 3, 2, axis=1).astype(np.float32), 24000, ARRAY)
+    start, scene = (recover(wide, directions=DIRECTIONS, method=method) for method in ("network", "diffusion"))
+    assert any("resampled" in warning and "above 8 kHz" in warning for warning in scene.warnings)
+    for before, after in zip(start.sources, scene.sources, strict=True):
+        change = np.abs(np.fft.rfft(after.signal - before.signal)) ** 2
+        frequencies = np.fft.rfftfreq(len(after.signal), 1 / 24000)
+        assert change[frequencies > 8500].sum() < 1e-4 * change.sum()

@@ -109,6 +109,7 @@ def unmix(
             if isinstance(decoder, DiffusionPosterior):
                 decoder.progress, decoder.stop = partial(_within_block, report, number, n_blocks), stopped
                 draws = decoder.settings.draws
+                remarks += _resampled(decoder.prior.sample_rate, recording.sample_rate)
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always", DiffusionWarning)
                 estimate = decoder(y, response)
@@ -138,6 +139,14 @@ def unmix(
 
 def _within_block(report: Callable[[str, float], None], number: int, n_blocks: int, fraction: float) -> None:
     report("decode", (number + fraction) / n_blocks)
+
+
+def _resampled(known: int, rate: int) -> list[str]:
+    """What a prior of another rate than the recording's means."""
+    if known == rate:
+        return []
+    kept = "" if known > rate else f"; above {known / 2000:g} kHz the sources are those that the draws began with"
+    return [f"The prior knows speech of {known} Hz: the recording of {rate} Hz was resampled for the draws and back{kept}."]
 
 
 def _remarks(caught: Sequence[warnings.WarningMessage]) -> list[str]:
