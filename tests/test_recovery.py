@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from arrayscene import listening
 from arrayscene.array import MicrophoneArray
-from arrayscene.choice import METHODS
 from arrayscene.errors import ArraySceneError, GeometryError, RecordingError, ShapeError
+from arrayscene.methods import METHODS
 from arrayscene.metrics import angular_error, match_sources, si_sdr
 from arrayscene.recording import Recording
 from arrayscene.recovery import recover

@@ -47,7 +47,7 @@ from arrayscene.decoders import (
 )
 from arrayscene.decoders import guided as guided_separation
 from arrayscene.errors import ShapeError
-from arrayscene.methods import FOR_EVERYBODY
+from arrayscene.methods import METHODS
 from arrayscene.naming import one_of
 from arrayscene.networks import SceneNet, SpeechPrior
 from arrayscene.stft import STFT
@@ -94,9 +94,6 @@ DRAWS: Final = 2
 REFINED_STRENGTH: Final = 0.85
 """Share of the network in its results."""
 
-ONLINE_STRENGTH: Final = 1.0
-"""The same of the causal one."""
-
 GUIDED_BY_NETWORK: Final = 3
 """Sources from which on the network refines the guide too: 1 dB better with three, nothing with two."""
 
@@ -139,8 +136,6 @@ _PLAIN: Final = {
     "tiss": _Plain(lambda _: TISS(model="banded", loading=1e-3), "long", True),
     "wmpdr": _Plain(WMPDR, "long", True),
 }
-
-METHODS: Final = tuple(sorted([*FOR_EVERYBODY, *_PLAIN, "online-network"]))
 
 SUITED_TO_ROOMS: Final = ("auto", "diffusion", "network", "wiener", "wpe")
 """Methods whose windows depend on the reverberation."""
@@ -250,9 +245,7 @@ def choose(
         if n_sources <= 1:
             why = "one source: nothing for the network to take apart, so its filter alone is left" if n_sources else _NOBODY
             return Choice(lambda _: OnlineWiener(), transforms["short"], method, why, MAX_MICS)
-        return Choice(
-            lambda _: OnlineRefined(network=network, strength=ONLINE_STRENGTH), transforms["short"], method, why, MAX_MICS
-        )
+        return Choice(lambda _: OnlineRefined(network=network), transforms["short"], method, why, MAX_MICS)
     plain = _PLAIN[method]
     stft = transforms[plain.window if duration >= SHORTEST_TO_LEARN else "short"]
     return Choice(lambda s: plain.make(masks(stft, s)), stft, method, why, MAX_MICS if plain.learns else None)

@@ -41,3 +41,6 @@ FOR_COMPARISON: Final = {
     "delay-and-sum": "microphones aligned to each direction and averaged",
 }
 """Separations and beamformers of the literature by themselves, by name."""
+
+METHODS: Final = tuple(sorted((*FOR_EVERYBODY, *FOR_COMPARISON)))
+"""All of them, by name."""

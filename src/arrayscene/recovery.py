@@ -74,7 +74,7 @@ def recover(
         activity: of each source, by name, (segment, 2) start and end in seconds, such as
             `arrayscene.diarisation.read_rttm` returns; used instead of counting, and to tell the sources apart. With
             `directions`, in their order.
-        method: decoder, one of `arrayscene.choice.METHODS`, in any case; "auto" chooses and says why.
+        method: decoder, one of `arrayscene.methods.METHODS`, in any case; "auto" chooses and says why.
         weights: file of a trained `SceneNet` for "network" and "auto", or of a causal one for "online-network", as
             `arrayscene train network` writes it, or of a `SpeechPrior` for "diffusion", as `arrayscene train prior` does; None:
             the shipped one.

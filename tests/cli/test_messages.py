@@ -8,9 +8,9 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
-from arrayscene.choice import METHODS
 from arrayscene.cli.main import app
 from arrayscene.errors import GeometryError, ShapeError
+from arrayscene.methods import METHODS
 from arrayscene.naming import nearest, one_of, suggestion
 
 RATE = 16000

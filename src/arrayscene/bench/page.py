@@ -17,8 +17,8 @@ from arrayscene.bench.labels import label_points
 from arrayscene.bench.peers import PEERS, importable
 from arrayscene.bench.run import COUNTING, Bench, Result
 from arrayscene.bench.scenes import SETS
-from arrayscene.choice import METHODS
 from arrayscene.folder import write_whole
+from arrayscene.methods import METHODS
 from arrayscene.report.palette import source_colour
 
 if TYPE_CHECKING:

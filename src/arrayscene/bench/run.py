@@ -61,7 +61,7 @@ def run(methods: Sequence[str], scenes: dict[str, list[BenchScene]], progress: P
     """Score methods on scenes.
 
     Args:
-        methods: names of our own (`arrayscene.choice.METHODS`; "auto, counting" is not told the number of talkers) and of peers
+        methods: names of our own (`arrayscene.methods.METHODS`; "auto, counting" is not told the number of talkers) and of peers
             (`arrayscene.bench.peers.peers`).
         scenes: by kind.
         progress: called with the name of a method and the fraction of its scenes that are done.
@@ -115,8 +115,8 @@ def _run_scene(method: str, kind: str, scene: BenchScene, warm: bool) -> Result 
 
 
 def _separator(method: str, scene: BenchScene) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    from arrayscene.choice import METHODS
     from arrayscene.errors import ShapeError
+    from arrayscene.methods import METHODS
     from arrayscene.recording import Recording
     from arrayscene.recovery import recover
 

@@ -48,7 +48,7 @@ def bench(
     from arrayscene.bench.peers import peers
     from arrayscene.bench.run import COUNTING, OURS
     from arrayscene.bench.scenes import SETS
-    from arrayscene.choice import METHODS
+    from arrayscene.methods import METHODS
 
     others = list(peers())
     known = (*METHODS, COUNTING, *others)

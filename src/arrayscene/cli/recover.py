@@ -23,7 +23,7 @@ from arrayscene.cli.progress import Progress, progress_bar, say_if_compiling
 from arrayscene.cli.table import print_table
 from arrayscene.errors import GeometryError, ShapeError
 from arrayscene.interruption import Interruption
-from arrayscene.methods import FOR_COMPARISON, FOR_EVERYBODY
+from arrayscene.methods import METHODS
 from arrayscene.naming import one_of
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def recover(
     wanted_channels = channel_numbers(channels)
     wanted_directions = _directions(directions) if directions is not None else None
 
-    method = one_of(method, (*FOR_EVERYBODY, *FOR_COMPARISON), "method")
+    method = one_of(method, METHODS, "method")
     if sources is not None:
         check_whole("recover: n_sources", sources, or_else=", or nothing to have them counted")
 

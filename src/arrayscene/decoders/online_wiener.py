@@ -135,10 +135,10 @@ class OnlineWiener(Decoder):
         check_whole("OnlineWiener: block", block)
         for name, number in {"forgetting": forgetting, "prior": prior, "direct": direct, "strength": strength}.items():
             check_number(f"OnlineWiener: {name}", number)
-        if block < 1 or not 0 < forgetting < 1 or not prior > 0 or not direct > 0:
+        if not 0 < forgetting < 1 or not prior > 0 or not direct > 0:
             raise ShapeError(
-                f"OnlineWiener: block={block}, forgetting={forgetting}, prior={prior}, direct={direct} came; at least 1 frame, a"
-                " factor between 0 and 1, and numbers above 0 are needed"
+                f"OnlineWiener: forgetting={forgetting}, prior={prior}, direct={direct} came; a factor between 0 and 1, and"
+                " numbers above 0 are needed"
             )
         self.block, self.forgetting, self.prior, self.direct = block, forgetting, prior, direct
         self.strength, self.reference = strength, reference

@@ -40,7 +40,7 @@ def separate(
     Args:
         recording: which the tracks are of, with its array.
         tracks: what `track` returned.
-        method: decoder, one of `arrayscene.choice.METHODS`; "auto" chooses for every block.
+        method: decoder, one of `arrayscene.methods.METHODS`; "auto" chooses for every block.
         block_seconds: length of a block; blocks overlap by half.
         progress: called with "decode" and the fraction done.
 
